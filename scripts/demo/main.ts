@@ -1,0 +1,105 @@
+// `npm run demo [-- --backend docker|process]`: sixteen agents repair real projects over the streaming API, all at once.
+// Exit code 0 only if every project's own suite failed with a fault in it and passed after the repair.
+import { setMaxListeners } from "node:events";
+import { parseArgs } from "node:util";
+import { Connection } from "./client.js";
+import { cacheFolder, fetchSources, type Sources } from "./fetch.js";
+import { PROJECTS, type Project } from "./projects.js";
+import { Agent, type Job } from "./repair.js";
+import { type Outcome, Progress, printReport } from "./report.js";
+import { type Backend, Server } from "./server.js";
+
+const USAGE = `Usage: npm run demo -- [--backend auto|docker|process]
+
+Fetches ${PROJECTS.length} projects by npm (kept in ${cacheFolder()}), starts a server on a free port, and repairs
+a fault in each of ${PROJECTS.flatMap((project) => project.faults).length} trajectories that run at once.`;
+const DEMO_MAX_MS = 15 * 60_000;
+
+async function main(): Promise<number> {
+  const backend = backendOf(process.argv.slice(2));
+  if (typeof backend === "number") return backend;
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // Each trajectory listens.
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
+  const overdue = setTimeout(() => stop.abort(new Error(`not done in ${DEMO_MAX_MS / 1000} s`)), DEMO_MAX_MS);
+  try {
+    return (await demo(backend, stop.signal)) ? 0 : 1;
+  } catch (error) {
+    console.error(`demo: ${messageOf(stop.signal.aborted ? stop.signal.reason : error)}`);
+    return 1;
+  } finally {
+    clearTimeout(overdue);
+  }
+}
+
+async function demo(backend: Backend, signal: AbortSignal): Promise<boolean> {
+  const progress = new Progress();
+  progress.say(`fetching ${PROJECTS.map((project) => project.name).join(", ")}`);
+  const jobs = jobsOf(await fetchSources(PROJECTS, signal));
+  progress.say("starting the server");
+  const server = await Server.start(backend, signal);
+  const connection = new Connection(server.address);
+  let repaired = false;
+  try {
+    progress.say(`${jobs.length} trajectories on ${server.address}, backend ${server.backend}`);
+    const outcomes = await Promise.all(jobs.map((job) => repairOne(connection, job, progress, signal)));
+    signal.throwIfAborted();
+    const status = await connection.status().catch(() => undefined);
+    printReport(outcomes, status);
+    repaired = status !== undefined && outcomes.every(({ failure }) => failure === undefined);
+    if (!repaired) console.log(`\nThe server's last lines:\n${server.log}`);
+  } finally {
+    connection.close();
+    await server.stop();
+  }
+  console.log(repaired ? "\nEvery suite failed with its fault and passed after the repair." : "\nThe demo FAILED.");
+  return repaired;
+}
+
+/** Never rejects: one trajectory's failure is its own. */
+async function repairOne(connection: Connection, job: Job, progress: Progress, signal: AbortSignal): Promise<Outcome> {
+  const startedAt = performance.now();
+  let agent: Agent | undefined;
+  let failure: string | undefined;
+  try {
+    const trajectory = await connection.open(job.id, job.project.name, signal);
+    agent = new Agent(job, trajectory, (text) => progress.say(`${job.id}: ${text}`));
+    await agent.run().finally(() => trajectory.close());
+  } catch (error) {
+    failure = messageOf(error);
+    progress.say(`${job.id}: FAILED`);
+  }
+  const repair = agent?.repair ?? { calls: [], sandboxed: false };
+  return { job, repair, wallMs: performance.now() - startedAt, failure };
+}
+
+function jobsOf(sources: ReadonlyMap<Project, Sources>): readonly Job[] {
+  return [...sources].flatMap(([project, archive]) =>
+    project.faults.map((fault) => ({ id: `${project.name}.${fault.name}`, project, fault, sources: archive })),
+  );
+}
+
+/** The backend, or an exit code when the usage was printed instead. */
+function backendOf(args: string[]): Backend | number {
+  try {
+    const options = { backend: { type: "string", default: "auto" }, help: { type: "boolean", short: "h" } } as const;
+    const { values } = parseArgs({ args: args.filter((arg) => arg !== "--"), options });
+    const { backend, help } = values;
+    if (help) {
+      console.log(USAGE);
+      return 0;
+    }
+    if (backend === "auto" || backend === "docker" || backend === "process") return backend;
+    console.error(`demo: --backend is ${backend}; it must be auto, docker or process`);
+  } catch (error) {
+    console.error(`demo: ${messageOf(error)}`);
+  }
+  console.error(USAGE);
+  return 2;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+process.exitCode = await main();

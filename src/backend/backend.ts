@@ -1,0 +1,74 @@
+// What makes containers, and what a container can do: the interface that pool/ and batch/ stand on.
+// Implementations: docker/, process/.
+import type { SwitchyardError } from "../core/errors.js";
+import type { SlotOperation } from "../core/operation.js";
+import type { Outcome } from "../core/outcome.js";
+
+export interface Backend {
+  readonly name: "docker" | "process";
+  /** Makes sure that containers can be started, and removes what a dead server of this instance left behind. */
+  start(): Promise<void>;
+  /**
+   * Starts one container of the named pool. Resolves when its runner has answered a probe call, never before.
+   * Rejects with BACKEND_UNAVAILABLE or SANDBOX_UNAVAILABLE, or when `signal` aborts; then nothing is left behind.
+   */
+  startContainer(pool: string, signal: AbortSignal): Promise<Container>;
+  /** Destroys whatever containers are left. */
+  close(): Promise<void>;
+}
+
+export interface Container {
+  /** The engine's own id, for logs and operators. */
+  readonly id: string;
+  /** As external tools are told: `docker:CONTAINER_ID` or `process:PID`. */
+  readonly address: string;
+  readonly runner: Runner;
+  /** Ends the container with everything in it. Idempotent; resolves when it is gone. */
+  destroy(): Promise<void>;
+}
+
+/** The isolation that a runner proved at its start. */
+export type Isolation = "namespace" | "uid" | "container" | "none";
+
+/** The runner's side of a container, as the server drives it over the link. */
+export interface Runner {
+  readonly id: string;
+  /** How many slots it owns; they are named by index, from 0. */
+  readonly slots: number;
+  readonly isolation: Isolation;
+  /** Whether commands have no network but their own loopback. */
+  readonly networkIsolated: boolean;
+  /** Makes an empty workspace with a fresh sandbox around it. */
+  openSlot(slot: number): Promise<void>;
+  /** Binds an open slot to a trajectory; frames keep their order, so calls may follow at once. */
+  leaseSlot(slot: number, lease: SlotBinding): void;
+  /** Kills everything in the slot and wipes it; resolves when verified clean, rejects when something was left. */
+  closeSlot(slot: number): Promise<void>;
+  /**
+   * Sends the operations as one batch under one timeout. `onFinished` comes once per operation, with its index, the
+   * moment it ends. Resolves when all have ended; rejects when the runner is lost (RUNNER_LOST, RUNNER_VIOLATION):
+   * operations not finished by then have an unknown end.
+   */
+  runBatch(
+    operations: readonly SlotOperation[],
+    timeoutS: number,
+    onFinished: (index: number, outcome: Outcome) => void,
+  ): RunningBatch;
+  /** Resolves, never rejects, when the runner is lost for good. */
+  readonly lost: Promise<SwitchyardError>;
+  /** Tells when the sandbox of an open slot died by itself: the slot must be closed before it is used again. */
+  onSlotFailed(listener: (slot: number, error: SwitchyardError) => void): void;
+}
+
+export interface RunningBatch {
+  readonly done: Promise<void>;
+  /** Asks for the end of one operation; it still finishes through `onFinished`, as CANCELLED unless it ended before. */
+  cancel(index: number): void;
+}
+
+export interface SlotBinding {
+  readonly trajectoryId: string;
+  /** Counts the slots that the trajectory has had, from 1. */
+  readonly generation: number;
+  readonly env: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,51 @@
+// Makes sure that a pool's image is there. Our own default image is built from docker/sandbox when it is missing; any other
+// is the operator's to provide.
+import type Docker from "dockerode";
+import { messageOf, SwitchyardError } from "../../core/errors.js";
+import type { Logger } from "../../core/log.js";
+import { packageFile } from "../package-files.js";
+
+const DEFAULT_IMAGE = "switchyard-sandbox:latest";
+
+export async function ensureImage(docker: Docker, image: string, log: Logger): Promise<void> {
+  if (await hasImage(docker, image)) return;
+  if (image !== DEFAULT_IMAGE) {
+    throw new SwitchyardError("BACKEND_UNAVAILABLE", `image ${image} is not there; pull or build it first`);
+  }
+  log.info({ image }, "building the sandbox image; this happens once and takes a minute");
+  const folder = packageFile("docker", "sandbox");
+  try {
+    const progress = await docker.buildImage(
+      { context: folder, src: ["Dockerfile"] },
+      { t: image, networkmode: "host" },
+    );
+    await new Promise<void>((resolve, reject) => {
+      docker.modem.followProgress(progress, (error, output: { error?: string }[]) => {
+        const failed = error ?? output.find((line) => line.error)?.error;
+        if (failed) reject(failed instanceof Error ? failed : new Error(failed));
+        else resolve();
+      });
+    });
+  } catch (error) {
+    const why = `cannot build ${image} from ${folder}: ${messageOf(error)}`;
+    throw new SwitchyardError("BACKEND_UNAVAILABLE", `${why}; without a registry, run scripts/docker-up`, {
+      cause: error,
+    });
+  }
+}
+
+async function hasImage(docker: Docker, image: string): Promise<boolean> {
+  try {
+    await docker.getImage(image).inspect();
+    return true;
+  } catch (error) {
+    if (statusCode(error) === 404) return false;
+    throw error;
+  }
+}
+
+/** HTTP status of an answer of the Docker API that was an error. */
+export function statusCode(error: unknown): number | undefined {
+  const code = typeof error === "object" && error !== null && "statusCode" in error ? error.statusCode : undefined;
+  return typeof code === "number" ? code : undefined;
+}

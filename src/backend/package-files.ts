@@ -1,0 +1,18 @@
+// Where the package's own files are, whether the server runs from src/ or from dist/src/.
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
+  return folder;
+}
+
+/** Absolute path of a file of the package, such as `dist/runner.mjs`. */
+export function packageFile(...parts: string[]): string {
+  return join(packageRoot(), ...parts);
+}
+
+/** The runner as one file, made by the build. */
+export const RUNNER_BUNDLE = packageFile("dist", "runner.mjs");

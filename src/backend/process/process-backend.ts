@@ -1,0 +1,115 @@
+// The embedded backend: the same runner as a child process of the server, for machines without Docker. Its runners end
+// with the server, since their stdin does, and take their slots' folders with them.
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SwitchyardError, withContext } from "../../core/errors.js";
+import type { Logger } from "../../core/log.js";
+import type { Backend, Container } from "../backend.js";
+import { RUNNER_BUNDLE } from "../package-files.js";
+import { RunnerClient } from "../runner-client.js";
+import { openRunnerLink } from "../runner-link.js";
+import { initFrame, type RunnerSettings } from "../runner-settings.js";
+
+export interface ProcessBackendOptions {
+  readonly instance: string;
+  /** By pool name. */
+  readonly pools: ReadonlyMap<string, RunnerSettings>;
+  readonly log: Logger;
+}
+
+/** How long a runner may take to kill its slots and go, in milliseconds. */
+const END_MS_MAX = 15_000;
+
+export class ProcessBackend implements Backend {
+  readonly name = "process";
+  readonly #containers = new Set<Container>();
+  #warned = false;
+
+  constructor(private readonly options: ProcessBackendOptions) {}
+
+  start(): Promise<void> {
+    if (existsSync(RUNNER_BUNDLE)) return Promise.resolve();
+    return Promise.reject(
+      new SwitchyardError("BACKEND_UNAVAILABLE", `${RUNNER_BUNDLE} is missing; make it with \`npm run build\``),
+    );
+  }
+
+  async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
+    const settings = this.options.pools.get(pool);
+    if (!settings) throw new SwitchyardError("UNKNOWN_POOL", `no pool is named ${pool}`);
+    const folder = mkdtempSync(join(tmpdir(), `switchyard-${this.options.instance}-`));
+    // Open for passage: the slots' own users must reach their workspaces below.
+    chmodSync(folder, 0o711);
+    const nonce = randomBytes(16).toString("hex");
+    const child = spawn(process.execPath, [RUNNER_BUNDLE], {
+      env: { SWITCHYARD_NONCE: nonce, SWITCHYARD_SLOTS_FOLDER: join(folder, "slots"), SWITCHYARD_SYSTEM: "host" },
+      stdio: ["pipe", "pipe", "pipe"],
+      cwd: "/",
+    });
+    const container = this.#containerOf(child, folder, nonce, settings);
+    try {
+      await container.runner.start(signal);
+      if (container.runner.isolation === "none") this.#admitMissingSandbox(container.runner, settings);
+    } catch (error) {
+      await container.destroy();
+      throw withContext("process", error, "BACKEND_UNAVAILABLE");
+    }
+    return container;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#containers].map((container) => container.destroy()));
+  }
+
+  #containerOf(child: ChildProcess, folder: string, nonce: string, settings: RunnerSettings) {
+    if (!child.stdin || !child.stdout || !child.stderr) throw new SwitchyardError("INTERNAL", "runner without stdio");
+    const id = String(child.pid ?? "none");
+    const log = this.options.log.child({ container_id: id });
+    child.stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
+    // Only root may give each slot a user of its own.
+    const init = initFrame(settings, process.getuid?.() === 0);
+    const runner = new RunnerClient(id, openRunnerLink(child.stdout, child.stdin, nonce), init, true);
+    const gone = new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+      child.once("error", () => resolve());
+    });
+    let destroyed: Promise<void> | undefined;
+    const container = {
+      id,
+      address: `process:${id}`,
+      runner,
+      destroy: () => {
+        destroyed ??= endRunner(child, runner, gone)
+          .then(() => rm(folder, { recursive: true, force: true }))
+          .finally(() => this.#containers.delete(container));
+        return destroyed;
+      },
+    };
+    this.#containers.add(container);
+    return container;
+  }
+
+  #admitMissingSandbox(runner: RunnerClient, settings: RunnerSettings): void {
+    if (settings.requireSandbox) {
+      throw new SwitchyardError("SANDBOX_UNAVAILABLE", `policy.require_sandbox is on, but ${runner.isolationReason}`);
+    }
+    if (this.#warned) return;
+    this.#warned = true;
+    this.options.log.warn(
+      { reason: runner.isolationReason },
+      "COMMANDS RUN WITHOUT A SANDBOX: model output can read and change whatever its user may on this machine. " +
+        "Install bubblewrap, or start Docker and use the docker backend.",
+    );
+  }
+}
+
+async function endRunner(child: ChildProcess, runner: RunnerClient, gone: Promise<void>): Promise<void> {
+  runner.shutdown();
+  const timer = setTimeout(() => child.kill("SIGKILL"), END_MS_MAX);
+  await gone;
+  clearTimeout(timer);
+}

@@ -1,0 +1,34 @@
+// What every runner of a pool is told at its start, taken from the configuration by whoever wires the server.
+import type { Init } from "../gen/switchyard/runner/v1/runner.js";
+
+export interface RunnerSettings {
+  readonly slots: number;
+  /** `auto`, `namespace`, `uid`, `container` or `none`. */
+  readonly isolation: string;
+  readonly allowNetwork: boolean;
+  /** Refuse to start a runner whose isolation came to `none`. */
+  readonly requireSandbox: boolean;
+  readonly outputCharsMax: number;
+  readonly fileBytesMax: number;
+  readonly graceS: number;
+}
+
+/** User ids from here on are the slots'; Debian's own ranges end at 65,534 and its subordinate ids below 2^30. */
+const UID_FIRST = 1_100_000_000;
+const UIDS = 800_000_000;
+let uidsTaken = 0;
+
+/** `settings` as the first frame of a link. With `ownUsers` each slot gets a user id of its own. */
+export function initFrame(settings: RunnerSettings, ownUsers: boolean): Init {
+  const uidBase = ownUsers ? UID_FIRST + (uidsTaken % UIDS) : 0;
+  if (ownUsers) uidsTaken += settings.slots;
+  return {
+    slots: settings.slots,
+    isolation: settings.isolation,
+    allowNetwork: settings.allowNetwork,
+    outputCharsMax: settings.outputCharsMax,
+    fileBytesMax: settings.fileBytesMax,
+    graceS: settings.graceS,
+    uidBase,
+  };
+}

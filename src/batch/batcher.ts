@@ -1,0 +1,168 @@
+// Collects the calls of all trajectories into batches: one group per (runner, timeout), flushed when its window ends or
+// it is full. Pure logic over an injected clock and an injected dispatch; owns every entry until it is settled.
+// Invariants: groups never wait on each other, and every entry is settled exactly once on every path.
+import type { RunningBatch } from "../backend/backend.js";
+import type { Clock, Timer } from "../core/clock.js";
+import { SwitchyardError } from "../core/errors.js";
+import { failedOutcome, type Outcome } from "../core/outcome.js";
+import { type Batch, type BatchEntry, batchFailure, type Dispatch, type FaultReport, Ticket } from "./batch.js";
+
+export interface BatcherOptions<R> {
+  readonly clock: Clock;
+  /** How long a group collects after its first entry, in milliseconds; 0: until the end of the event-loop turn. */
+  readonly windowMs: number;
+  /** A group is flushed at once when it holds so many entries; at least 1. */
+  readonly sizeMax: number;
+  readonly dispatch: Dispatch<R>;
+  readonly onFault: FaultReport;
+}
+
+export interface BatcherStats {
+  /** Entries that wait for their window to end. */
+  readonly queueSize: number;
+  /** Batches that dispatch took, since the start. */
+  readonly batches: number;
+  /** Calls in those batches. */
+  readonly calls: number;
+  /** 0 before the first batch. */
+  readonly meanBatchSize: number;
+}
+
+export interface Submitted {
+  /**
+   * Before the flush: settles the entry CANCELLED, and it is never dispatched. After it: asks the runner, and the entry
+   * is settled by what the runner says. Harmless once settled.
+   */
+  cancel(): void;
+}
+
+interface Queued<R> {
+  readonly entry: BatchEntry<R>;
+  readonly ticket: Ticket<R>;
+}
+
+interface Group<R> {
+  readonly runner: R;
+  readonly timeoutS: number;
+  readonly queued: Set<Queued<R>>;
+  readonly timer: Timer;
+}
+
+export class Batcher<R extends { readonly id: string }> {
+  /** Keyed by identity, not by id: calls must not reach another runner whatever it is called. */
+  readonly #groups = new Map<R, Map<number, Group<R>>>();
+  #closed = false;
+  #lastId = 0;
+  #batches = 0;
+  #calls = 0;
+
+  constructor(private readonly options: BatcherOptions<R>) {}
+
+  submit(entry: BatchEntry<R>): Submitted {
+    const ticket = new Ticket(entry, this.options.onFault);
+    if (this.#closed) {
+      ticket.settle(shuttingDown());
+      return ticket;
+    }
+    const group = this.#groupOf(entry);
+    const queued = { entry, ticket };
+    group.queued.add(queued);
+    ticket.onCancel(() => {
+      this.#withdraw(group, queued);
+      ticket.settle(failedOutcome("CANCELLED", "Cancelled"));
+    });
+    if (group.queued.size >= this.options.sizeMax) this.#flush(group);
+    return ticket;
+  }
+
+  get stats(): BatcherStats {
+    return {
+      queueSize: this.#openGroups().reduce((sum, group) => sum + group.queued.size, 0),
+      batches: this.#batches,
+      calls: this.#calls,
+      meanBatchSize: this.#batches === 0 ? 0 : this.#calls / this.#batches,
+    };
+  }
+
+  /** Settles what is queued as NOT_STARTED, and whatever is submitted later. Batches on their way run on. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    const groups = this.#openGroups();
+    for (const group of groups) this.#forget(group);
+    for (const group of groups) {
+      for (const { ticket } of group.queued) ticket.settle(shuttingDown());
+    }
+  }
+
+  #openGroups(): Group<R>[] {
+    return [...this.#groups.values()].flatMap((byTimeout) => [...byTimeout.values()]);
+  }
+
+  #groupOf({ runner, timeoutS }: BatchEntry<R>): Group<R> {
+    const byTimeout = this.#groups.get(runner) ?? new Map<number, Group<R>>();
+    this.#groups.set(runner, byTimeout);
+    const known = byTimeout.get(timeoutS);
+    if (known) return known;
+    const timer = this.options.clock.after(this.options.windowMs, () => this.#flush(group));
+    const group: Group<R> = { runner, timeoutS, queued: new Set(), timer };
+    byTimeout.set(timeoutS, group);
+    return group;
+  }
+
+  #withdraw(group: Group<R>, queued: Queued<R>): void {
+    group.queued.delete(queued);
+    if (group.queued.size === 0) this.#forget(group);
+  }
+
+  /** Takes the group out of the queue; its entries are the caller's to settle. */
+  #forget(group: Group<R>): void {
+    group.timer.cancel();
+    const byTimeout = this.#groups.get(group.runner);
+    if (byTimeout?.get(group.timeoutS) !== group) return;
+    byTimeout.delete(group.timeoutS);
+    if (byTimeout.size === 0) this.#groups.delete(group.runner);
+  }
+
+  #flush(group: Group<R>): void {
+    this.#forget(group);
+    const queued = [...group.queued];
+    const { runner, timeoutS } = group;
+    this.#lastId += 1;
+    this.#hand({ id: this.#lastId, runner, timeoutS, entries: queued.map(({ entry }) => entry) }, queued);
+  }
+
+  #hand(batch: Batch<R>, queued: readonly Queued<R>[]): void {
+    const tickets = queued.map(({ ticket }) => ticket);
+    let running: RunningBatch | undefined;
+    // A call may be cancelled by an `onStarted` or a `settle` that runs before dispatch has returned.
+    const early: number[] = [];
+    tickets.forEach((ticket, index) => {
+      ticket.onCancel(() => (running ? running.cancel(index) : early.push(index)));
+    });
+    for (const ticket of tickets) ticket.started();
+    try {
+      running = this.options.dispatch(batch, (index, outcome) => tickets[index]?.settle(outcome));
+    } catch (error) {
+      for (const ticket of tickets) ticket.settle(batchFailure(error, "NOT_STARTED"));
+      return;
+    }
+    this.#batches += 1;
+    this.#calls += tickets.length;
+    for (const index of early) {
+      tickets[index]?.onCancel(() => running?.cancel(index));
+      tickets[index]?.cancel();
+    }
+    running.done.then(
+      () => this.#endAll(tickets, new SwitchyardError("RUNNER_LOST", `no result from runner ${batch.runner.id}`)),
+      (error: unknown) => this.#endAll(tickets, error),
+    );
+  }
+
+  #endAll(tickets: readonly Ticket<R>[], error: unknown): void {
+    for (const ticket of tickets) ticket.settle(batchFailure(error, "LOST"));
+  }
+}
+
+function shuttingDown(): Outcome {
+  return batchFailure(new SwitchyardError("SHUTTING_DOWN", "shutting down"), "NOT_STARTED");
+}

@@ -1,0 +1,196 @@
+// The one composition root: makes every part of the server, hands each what it needs, and takes them down in order.
+import { randomUUID } from "node:crypto";
+import type { Logger } from "pino";
+import type { Backend, Runner } from "../backend/backend.js";
+import { DockerBackend, findDocker } from "../backend/docker/docker-backend.js";
+import { lockInstance } from "../backend/instance-lock.js";
+import { ProcessBackend } from "../backend/process/process-backend.js";
+import type { RunnerSettings } from "../backend/runner-settings.js";
+import { Batcher } from "../batch/batcher.js";
+import type { Config, PoolConfig } from "../config/schema.js";
+import { systemClock } from "../core/clock.js";
+import { GrpcServer } from "../grpc/server.js";
+import { Pool } from "../pool/pool.js";
+import { Catalogue } from "../tools/catalogue.js";
+import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import { packageVersion } from "./package.js";
+import type { Service } from "./service.js";
+
+/** Rejects, with nothing left behind, when any part cannot start. */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  const instance = config.instance || instanceOf(config.listen);
+  const unlock = await lockInstance(instance);
+  const undo: (() => unknown)[] = [unlock];
+  try {
+    const backend = await makeBackend(config, instance, log);
+    undo.push(() => backend.close());
+    await backend.start();
+    const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
+    undo.push(() => Promise.all(pools.map((pool) => pool.close())));
+    await Promise.all(pools.map((pool) => pool.start()));
+    const { address, close } = await serveTrajectories(config, pools, log);
+    const endAll = once(async (graceMs: number) => {
+      await close(graceMs);
+      for (const step of undo.reverse()) await step();
+    });
+    const slots = pools.reduce((sum, pool) => sum + pool.status().slotsReady, 0);
+    return { address, backend: backend.name, slots, close: endAll };
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+async function serveTrajectories(config: Config, pools: readonly Pool[], log: Logger) {
+  const batcher = new Batcher<Runner>({
+    clock: systemClock,
+    windowMs: config.batch.window_ms,
+    sizeMax: config.batch.size_max,
+    dispatch: ({ runner, entries, timeoutS }, settle) =>
+      runner.runBatch(
+        entries.map(({ operation }) => operation),
+        timeoutS,
+        settle,
+      ),
+    onFault: (error) => log.error({ err: error }, "a call's owner threw"),
+  });
+  const catalogue = new Catalogue({
+    limits: { fileBytesMax: config.files.bytes_max },
+    timeouts: { minS: config.timeouts.min_s, maxS: config.timeouts.max_s },
+  });
+  const directory = makeDirectory(config, pools, batcher, catalogue);
+  const server = makeServer(config, pools, batcher, catalogue, directory, log);
+  const port = await server.listen(config.listen);
+  const host = config.listen.slice(0, config.listen.lastIndexOf(":"));
+  return {
+    address: `${host}:${port}`,
+    close: async (graceMs: number) => {
+      const stopped = directory.close(graceMs);
+      await Promise.all([stopped.then(() => batcher.close()), server.close(graceMs)]);
+    },
+  };
+}
+
+function makeDirectory(config: Config, pools: readonly Pool[], batcher: Batcher<Runner>, catalogue: Catalogue) {
+  const { limits, lease, timeouts } = config;
+  return new TrajectoryDirectory({
+    clock: systemClock,
+    pools: new Map(
+      pools.map((slots) => [slots.name, { slots, timeoutDefaultS: config.pools[slots.name]?.timeout_default_s ?? 30 }]),
+    ),
+    submit: (entry) => batcher.submit(entry),
+    catalogue,
+    ledger: { callsMax: limits.calls_per_trajectory_max, bytesMax: limits.ledger_bytes_max },
+    leaseDefaultS: lease.default_s,
+    leaseMaxS: lease.max_s,
+    queueTimeoutS: timeouts.queue_s,
+    lifetimeS: limits.trajectory_lifetime_s,
+  });
+}
+
+function makeServer(
+  config: Config,
+  pools: readonly Pool[],
+  batcher: Batcher<Runner>,
+  catalogue: Catalogue,
+  directory: TrajectoryDirectory,
+  log: Logger,
+): GrpcServer {
+  const serverId = randomUUID();
+  const startedMs = performance.now();
+  return new GrpcServer({
+    directory,
+    tools: catalogue,
+    status: {
+      readStatus: () => ({
+        version: packageVersion(),
+        serverId,
+        uptimeMs: performance.now() - startedMs,
+        queueSize: directory.counters.queued,
+        totalRequests: directory.counters.total,
+        totalErrors: directory.counters.errors,
+        batches: batcher.stats.batches,
+        meanBatchSize: batcher.stats.meanBatchSize,
+        pools: pools.map((pool) => ({ ...pool.status(), isolation: pool.status().isolation ?? "" })),
+      }),
+    },
+    clock: systemClock,
+    log,
+    announcement: {
+      serverId,
+      unackedCallsMax: config.limits.calls_per_trajectory_max,
+      outputCharsMax: config.output.chars_max,
+      timeoutMinS: config.timeouts.min_s,
+      timeoutMaxS: config.timeouts.max_s,
+      leaseMaxS: config.lease.max_s,
+    },
+    streamsMax: config.limits.streams_max,
+  });
+}
+
+async function makeBackend(config: Config, instance: string, log: Logger): Promise<Backend> {
+  const pools = new Map(Object.entries(config.pools).map(([name, pool]) => [name, poolSettings(config, pool)]));
+  if (config.backend === "process") return new ProcessBackend({ instance, pools, log });
+  if (config.backend === "auto") {
+    const docker = await findDocker();
+    if (!docker.found) {
+      log.warn(
+        { reason: docker.reason },
+        "NO DOCKER DAEMON ANSWERS: slots are made by the process backend, on this machine",
+      );
+      return new ProcessBackend({ instance, pools, log });
+    }
+  }
+  return new DockerBackend({ instance, pools, log });
+}
+
+function poolSettings(config: Config, pool: PoolConfig) {
+  const { policy } = config;
+  const settings: RunnerSettings = {
+    slots: pool.slots_per_container,
+    isolation: pool.isolation,
+    allowNetwork: policy.allow_network,
+    requireSandbox: policy.require_sandbox,
+    outputCharsMax: config.output.chars_max,
+    fileBytesMax: config.files.bytes_max,
+    graceS: config.runner.grace_s,
+  };
+  return {
+    ...settings,
+    image: pool.image,
+    runtime: pool.runtime,
+    network: policy.allow_network ? pool.network : "none",
+    memoryMb: pool.memory_mb,
+    cpus: pool.cpus,
+    pids: pool.pids,
+  };
+}
+
+function makePool(name: string, pool: PoolConfig, backend: Backend, log: Logger): Pool {
+  return new Pool({
+    name,
+    backend,
+    clock: systemClock,
+    log,
+    limits: {
+      slotsPerContainer: pool.slots_per_container,
+      minContainers: pool.min_containers,
+      maxContainers: pool.max_containers,
+      idleTtlS: pool.idle_ttl_s,
+    },
+  });
+}
+
+/** With port 0 no later server could mean the same instance, so its name is random. */
+function instanceOf(listen: string): string {
+  const name = listen.replace(/[^A-Za-z0-9._-]+/g, "-");
+  return listen.endsWith(":0") ? `${name}-${randomUUID().slice(0, 8)}` : name;
+}
+
+function once(act: (graceMs: number) => Promise<void>): (graceMs: number) => Promise<void> {
+  let done: Promise<void> | undefined;
+  return (graceMs) => {
+    done ??= act(graceMs);
+    return done;
+  };
+}

@@ -1,0 +1,52 @@
+// Rules that more than one option takes part in, and options that this version does not honour yet: accepting
+// `auth.tokens` without checking tokens would be worse than refusing it.
+import type { Config } from "./schema.js";
+
+/** One sentence for each rule that is broken. */
+export function crossCheck(config: Config): string[] {
+  return [...leases(config), ...timeouts(config), ...pools(config), ...notBuilt(config)];
+}
+
+function leases({ lease, runner }: Config): string[] {
+  const broken: string[] = [];
+  if (lease.default_s > lease.max_s) {
+    broken.push(`lease.default_s is ${lease.default_s}; it must be at most lease.max_s (${lease.max_s})`);
+  }
+  if (runner.grace_s < lease.max_s) {
+    broken.push(
+      `runner.grace_s is ${runner.grace_s}; it must be at least lease.max_s (${lease.max_s}), or runners end before their trajectories`,
+    );
+  }
+  return broken;
+}
+
+function timeouts({ timeouts: { min_s, max_s } }: Config): string[] {
+  return min_s > max_s ? [`timeouts.min_s is ${min_s}; it must be at most timeouts.max_s (${max_s})`] : [];
+}
+
+function pools(config: Config): string[] {
+  const broken: string[] = [];
+  if (!Object.hasOwn(config.pools, "default")) broken.push("pools has no pool named default; add pools.default");
+  for (const [name, pool] of Object.entries(config.pools)) {
+    if (pool.max_containers < pool.min_containers) {
+      broken.push(
+        `pools.${name}.max_containers is ${pool.max_containers}; it must be at least min_containers (${pool.min_containers})`,
+      );
+    }
+  }
+  return broken;
+}
+
+function notBuilt(config: Config): string[] {
+  const asked: Record<string, boolean> = {
+    "tool_server.url": config.tool_server.url !== "",
+    "auth.tokens": config.auth.tokens.length > 0,
+    "tls.cert": config.tls.cert !== "",
+    "tls.key": config.tls.key !== "",
+    "tls.client_ca": config.tls.client_ca !== "",
+    "http.listen": config.http.listen !== "",
+  };
+  return Object.keys(asked)
+    .filter((key) => asked[key])
+    .map((key) => `${key} is set, and this version does not support it yet; remove it`);
+}

@@ -1,0 +1,34 @@
+// The table of options that `switchyard serve --help` prints.
+import { variableName } from "./environment.js";
+import { OPTIONS, type Option } from "./options.js";
+
+/** One line for each option: its name, its default, what it is, and what it may be. */
+export function optionTable(): string {
+  const rows = OPTIONS.map((option) => ({
+    name: nameOf(option),
+    fallback: option.fallback || '""',
+    text: textOf(option),
+  }));
+  const nameWidth = Math.max(...rows.map(({ name }) => name.length));
+  const fallbackWidth = Math.max(...rows.map(({ fallback }) => fallback.length));
+  const lines = rows.map(({ name, fallback, text }) =>
+    `  ${name.padEnd(nameWidth)}  ${fallback.padEnd(fallbackWidth)}  ${text}`.trimEnd(),
+  );
+  return ["Options of the configuration file, with their defaults:", ...lines, "", environmentNote()].join("\n");
+}
+
+function nameOf({ path }: Option): string {
+  return path.map((key) => (key === "*" ? "NAME" : key)).join(".");
+}
+
+function textOf(option: Option): string {
+  return option.expects === "text" ? option.description : `${option.description} (${option.expects})`;
+}
+
+function environmentNote(): string {
+  const examples = [
+    ["batch", "window_ms"],
+    ["pools", "default", "image"],
+  ].map(variableName);
+  return `Each can be set in the environment as well: ${examples.join(", ")}. Flags win over the environment, and it over the file.`;
+}

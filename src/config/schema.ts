@@ -1,0 +1,210 @@
+// The one description of the configuration: types, defaults, ranges and the words that --help prints all come from here.
+// Names are the same in the YAML file and in code; a unit comes last in a name.
+import { z } from "zod";
+import { ID_PATTERN } from "../core/call.js";
+
+// Node's timers overflow at 2^31 ms (24.8 days) and then fire at once.
+const SECONDS_MAX = 2_000_000;
+const HOST_PORT = /^(\[[0-9A-Fa-f:.%]+\]|[^\s:[\]/]+):\d{1,5}$/;
+
+/** Beside `description`, an option's meta may say what its value `expects` to look like, and that it is `secret`. */
+function text(fallback: string, description: string): z.ZodDefault<z.ZodString> {
+  return z.string().default(fallback).meta({ description });
+}
+
+function secret(description: string): z.ZodDefault<z.ZodString> {
+  return z.string().default("").meta({ description, secret: true });
+}
+
+function pattern(fallback: string, rule: RegExp, expects: string, description: string): z.ZodDefault<z.ZodString> {
+  return z.string().regex(rule).default(fallback).meta({ description, expects });
+}
+
+function whole(fallback: number, min: number, max: number, description: string): z.ZodDefault<z.ZodNumber> {
+  return z.number().int().min(min).max(max).default(fallback).meta({ description });
+}
+
+function number(fallback: number, min: number, max: number, description: string): z.ZodDefault<z.ZodNumber> {
+  return z.number().min(min).max(max).default(fallback).meta({ description });
+}
+
+function seconds(fallback: number, min: number, description: string): z.ZodDefault<z.ZodNumber> {
+  return number(fallback, min, SECONDS_MAX, description);
+}
+
+function flag(fallback: boolean, description: string): z.ZodDefault<z.ZodBoolean> {
+  return z.boolean().default(fallback).meta({ description });
+}
+
+/** An address, or "" when `optional`. */
+function address(fallback: string, optional: boolean, description: string): z.ZodDefault<z.ZodString> {
+  return z
+    .string()
+    .refine((value) => (optional && value === "") || isAddress(value))
+    .default(fallback)
+    .meta({ description, expects: `HOST:PORT with a port from 0 to 65535${optional ? ', or ""' : ""}` });
+}
+
+function isAddress(value: string): boolean {
+  return HOST_PORT.test(value) && Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535;
+}
+
+const workspace = z.strictObject({
+  medium: z
+    .enum(["disk", "memory"])
+    .default("disk")
+    .meta({ description: "Where workspaces live: disk, or memory (tmpfs with a hard size)" }),
+  size_mb: whole(1024, 1, 1_048_576, "Size of one workspace, in MiB"),
+});
+
+const pool = z.strictObject({
+  image: pattern("switchyard-sandbox:latest", /^\S+$/, "the name of an image", "Docker image of the containers"),
+  slots_per_container: whole(10, 1, 1000, "Slots in each container"),
+  min_containers: whole(1, 0, 1000, "Containers kept even when idle"),
+  max_containers: whole(10, 1, 1000, "Containers at most"),
+  idle_ttl_s: seconds(300, 0, "How long a container above min_containers may idle, in seconds"),
+  isolation: z
+    .enum(["auto", "namespace", "uid", "container", "none"])
+    .default("auto")
+    .meta({ description: "Sandbox around each slot; auto is namespace, else uid" }),
+  runtime: pattern("runc", /^[\w.-]+$/, "the name of a Docker runtime", "Docker runtime, such as runc or runsc"),
+  network: pattern(
+    "none",
+    /^[\w.-]+$/,
+    "none, or the name of a Docker network",
+    "Network of the containers, used only with policy.allow_network",
+  ),
+  memory_mb: whole(2048, 64, 16_777_216, "Memory limit of a container, swap included, in MiB"),
+  cpus: number(2, 0.1, 1024, "Processors that a container may use"),
+  pids: whole(1024, 32, 4_194_304, "Processes and threads that a container may have"),
+  timeout_default_s: number(30, 0.1, 86_400, "Timeout of a call that names none, in seconds"),
+  workspace: workspace.prefault({}),
+});
+
+export const configSchema = z.strictObject({
+  listen: address("127.0.0.1:50051", false, "Address of the gRPC server; port 0 takes a free one"),
+  backend: z
+    .enum(["auto", "docker", "process"])
+    .default("auto")
+    .meta({ description: "What makes containers; auto is docker when a daemon answers, else process" }),
+  instance: pattern(
+    "",
+    /^[A-Za-z0-9._-]{0,64}$/,
+    "at most 64 of A-Z a-z 0-9 . _ -",
+    'Names this server\'s containers across restarts; "" derives it from the listen address',
+  ),
+  batch: z
+    .strictObject({
+      window_ms: number(
+        0,
+        0,
+        10_000,
+        "How long a batch waits for more calls, in milliseconds; 0 is the end of the event-loop turn",
+      ),
+      size_max: whole(200, 1, 10_000, "Calls in a batch at most"),
+    })
+    .prefault({}),
+  timeouts: z
+    .strictObject({
+      min_s: number(1, 0.1, 86_400, "Shortest timeout of a call, in seconds; shorter ones are raised to it"),
+      max_s: number(600, 0.1, 86_400, "Longest timeout of a call, in seconds; longer ones are lowered to it"),
+      queue_s: number(600, 0.1, 86_400, "How long a call may wait for its slot unless it says so itself, in seconds"),
+    })
+    .prefault({}),
+  policy: z
+    .strictObject({
+      allow_network: flag(false, "Let commands reach the network of their pool"),
+      require_sandbox: flag(false, "Refuse calls when their sandbox cannot be had"),
+      require_stateful_sandbox: flag(false, "The same, for bash_stateful and tmux"),
+    })
+    .prefault({}),
+  // At most 4 bytes a character, so that a result stays below a frame's 1 MiB.
+  output: z
+    .strictObject({
+      chars_max: whole(50_000, 1000, 200_000, "Characters of a call's output that are kept: head and tail"),
+    })
+    .prefault({}),
+  // base64 of it must fit into an outbound frame of 1 MiB.
+  files: z
+    .strictObject({ bytes_max: whole(100_000, 1, 700_000, "Largest file of read_file and write_file, in bytes") })
+    .prefault({}),
+  lease: z
+    .strictObject({
+      default_s: seconds(120, 0, "How long a trajectory outlives its stream unless the client says so, in seconds"),
+      max_s: seconds(3600, 0, "Longest lease that a client gets, in seconds"),
+    })
+    .prefault({}),
+  runner: z
+    .strictObject({
+      grace_s: seconds(3900, 1, "How long a runner lives without its server, in seconds; at least lease.max_s"),
+    })
+    .prefault({}),
+  shutdown: z
+    .strictObject({ grace_s: number(30, 0, 86_400, "How long running calls may go on after SIGTERM, in seconds") })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      streams_max: whole(10_000, 1, 1_000_000, "Streams open at once"),
+      calls_per_trajectory_max: whole(
+        1024,
+        1,
+        1_000_000,
+        "Calls of one trajectory that are queued, running or unacknowledged",
+      ),
+      ledger_bytes_max: whole(
+        16_777_216,
+        1_048_576,
+        1_073_741_824,
+        "Unacknowledged results of one trajectory, in bytes",
+      ),
+      trajectory_lifetime_s: seconds(86_400, 1, "Longest life of a trajectory, in seconds"),
+    })
+    .prefault({}),
+  pools: z
+    .record(z.string().regex(ID_PATTERN), pool.prefault({}))
+    .prefault({ default: {} })
+    .meta({ description: "Pools by name; one must be named default" }),
+  tool_server: z
+    .strictObject({
+      url: pattern(
+        "",
+        /^(https?:\/\/\S+)?$/,
+        'an http or https URL, or ""',
+        "Where external tools run; none when empty",
+      ),
+      token: secret("Bearer token for the ToolServer"),
+    })
+    .prefault({}),
+  auth: z
+    .strictObject({
+      tokens: z
+        .array(z.string().min(1))
+        .default([])
+        .meta({ description: "Bearer tokens that clients may use; none means no authentication", secret: true }),
+    })
+    .prefault({}),
+  tls: z
+    .strictObject({
+      cert: text("", "File with the server's certificate chain (PEM); plain text when empty"),
+      key: text("", "File with the server's private key (PEM)"),
+      client_ca: text("", "File with the CA that client certificates must come from (PEM); none asked for when empty"),
+    })
+    .prefault({}),
+  http: z
+    .strictObject({ listen: address("", true, "Address of the HTTP server for metrics and health; none when empty") })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z
+        .enum(["fatal", "error", "warn", "info", "debug", "trace"])
+        .default("info")
+        .meta({ description: "Least severe level that is logged" }),
+    })
+    .prefault({}),
+});
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** A complete, checked configuration. */
+export type Config = DeepReadonly<z.output<typeof configSchema>>;
+export type PoolConfig = Config["pools"][string];

@@ -1,0 +1,30 @@
+// One tool call as the rest of the server sees it, after grpc/ has checked the frame and before any tool has looked
+// at its arguments. Nothing here knows gRPC.
+import { createHash } from "node:crypto";
+import { canonicalJson, type JsonObject } from "./json.js";
+
+/** Ids chosen by clients: trajectory_id, uniq_id, group, pool. */
+export const ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
+
+export interface Call {
+  /** Unique within its trajectory; matches ID_PATTERN. */
+  readonly uniqId: string;
+  /** The tool that the model named, before any alias is resolved. */
+  readonly tool: string;
+  readonly arguments: JsonObject;
+  /** The client's own timeout in seconds, unclamped; absent: the model's `timeout` argument, then the pool's default. */
+  readonly timeoutS?: number;
+  /** How long the call may wait before it is handed to a runner, in seconds; absent: `timeouts.queue_s`. */
+  readonly queueTimeoutS?: number;
+  /** Ends the call as TIMED_OUT when it printed nothing for so many seconds. */
+  readonly noOutputTimeoutS?: number;
+  readonly streamOutput: boolean;
+  /** Run only while the trajectory's slot has this generation. */
+  readonly slotGeneration?: number;
+}
+
+/** SHA-256 (hex) of the canonical JSON of name, arguments and timeout: two calls with one digest are the same call. */
+export function callDigest(call: Call): string {
+  const identity = { name: call.tool, arguments: call.arguments, timeout: call.timeoutS ?? null };
+  return createHash("sha256").update(canonicalJson(identity)).digest("hex");
+}

@@ -1,0 +1,25 @@
+// Time as the pure modules see it: tests hand in a clock that stands still until told otherwise.
+
+export interface Timer {
+  /** Harmless when the timer has fired or was cancelled before. */
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds on a clock that never goes back; only differences mean anything. */
+  now(): number;
+  /** Calls `fire` once, `delayMs` from now (0: after the current event-loop turn). */
+  after(delayMs: number, fire: () => void): Timer;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(delayMs, fire) {
+    if (delayMs <= 0) {
+      const immediate = setImmediate(fire);
+      return { cancel: () => clearImmediate(immediate) };
+    }
+    const timeout = setTimeout(fire, delayMs);
+    return { cancel: () => clearTimeout(timeout) };
+  },
+};

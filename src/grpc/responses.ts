@@ -1,0 +1,176 @@
+// From the core to the wire: encodes what clients get. Invariant: a response message is at most RESPONSE_BYTES_MAX,
+// every string in it is well-formed, and encoding never throws, because a message that fails kills its whole stream.
+import type { JsonObject } from "../core/json.js";
+import { type CallStatus, FAULT_OF, type Fault, isSuccess, type Outcome } from "../core/outcome.js";
+import { type ToolResult, Fault as WireFault, CallStatus as WireStatus } from "../gen/switchyard/v1/call.js";
+import { ExecuteResponse } from "../gen/switchyard/v1/tool_executor_service.js";
+import {
+  type Limits,
+  type Opened,
+  RunTrajectoryResponse,
+  CallState as WireState,
+} from "../gen/switchyard/v1/trajectory.js";
+import type { CallState, TrajectoryEvent } from "../trajectory/session.js";
+import { durationOfMs, durationOfSeconds } from "./duration.js";
+import { fittedResult } from "./fit-result.js";
+import { sendable } from "./struct.js";
+import { headOf, wellFormed } from "./wire.js";
+
+export const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
+export const RESPONSE_BYTES_MAX = 1024 * 1024;
+
+/** Ids that `opened.known` names at most: 128 characters each, they fill half a message. */
+const KNOWN_MAX = 4000;
+const TEXT_BYTES_MAX = 64 * 1024;
+
+/** What the server says of itself in `opened`. */
+export interface Announcement {
+  readonly serverId: string;
+  readonly unackedCallsMax: number;
+  readonly outputCharsMax: number;
+  readonly timeoutMinS: number;
+  readonly timeoutMaxS: number;
+  readonly leaseMaxS: number;
+}
+
+/** What a stream sends: what its trajectory says, and what grpc/ adds. */
+export type ServerFrame = TrajectoryEvent | { readonly kind: "heartbeat" };
+
+type WireFrame = NonNullable<RunTrajectoryResponse["frame"]>;
+
+export function encodeFrame(frame: ServerFrame, announcement: Announcement): Uint8Array {
+  const wire = wireFrame(frame, announcement);
+  const bytes = RunTrajectoryResponse.encode({ frame: wire }).finish();
+  if (bytes.length <= RESPONSE_BYTES_MAX || wire.$case !== "result") return bytes;
+  return RunTrajectoryResponse.encode({ frame: { $case: "result", value: fittedResult(wire.value) } }).finish();
+}
+
+export function encodeExecuteResponse(uniqId: string, outcome: Outcome): Uint8Array {
+  const result = toolResult(uniqId, outcome);
+  const bytes = ExecuteResponse.encode({ result }).finish();
+  if (bytes.length <= RESPONSE_BYTES_MAX) return bytes;
+  return ExecuteResponse.encode({ result: fittedResult(result) }).finish();
+}
+
+function wireFrame(frame: ServerFrame, announcement: Announcement): WireFrame {
+  switch (frame.kind) {
+    case "opened":
+      return { $case: "opened", value: opened(frame, announcement) };
+    case "result":
+      return { $case: "result", value: toolResult(frame.uniqId, frame.outcome) };
+    case "rejected": {
+      const { uniqId, status } = frame;
+      const error = headOf(frame.error, TEXT_BYTES_MAX);
+      return { $case: "rejected", value: { uniqId, status: WIRE_STATUS[status], error, fault: rejectedFault(status) } };
+    }
+    case "slot_lost": {
+      const reason = headOf(frame.reason, TEXT_BYTES_MAX);
+      return { $case: "slotLost", value: { slotGeneration: uint32(frame.slotGeneration), reason } };
+    }
+    case "released":
+      return { $case: "released", value: { wiped: frame.wiped } };
+    case "go_away": {
+      const reason = headOf(frame.reason, TEXT_BYTES_MAX);
+      return { $case: "goAway", value: { reason, reconnectAfter: durationOfSeconds(frame.reconnectAfterS) } };
+    }
+    case "heartbeat":
+      return { $case: "heartbeat", value: {} };
+    default:
+      return frame satisfies never;
+  }
+}
+
+function opened(event: Extract<TrajectoryEvent, { kind: "opened" }>, announcement: Announcement): Opened {
+  const known = event.known.slice(0, KNOWN_MAX).map(({ uniqId, state }) => ({ uniqId, state: WIRE_STATE[state] }));
+  return {
+    trajectoryId: event.trajectoryId,
+    resumed: event.resumed,
+    incarnation: wellFormed(event.incarnation),
+    epoch: count(event.epoch),
+    slotGeneration: uint32(event.slotGeneration),
+    lease: durationOfSeconds(event.leaseS),
+    known,
+    knownTruncated: event.knownTruncated || known.length < event.known.length,
+    serverId: wellFormed(announcement.serverId),
+    limits: limits(announcement),
+  };
+}
+
+function limits(announcement: Announcement): Limits {
+  return {
+    requestBytesMax: REQUEST_BYTES_MAX,
+    responseBytesMax: RESPONSE_BYTES_MAX,
+    unackedCallsMax: uint32(announcement.unackedCallsMax),
+    outputCharsMax: uint32(announcement.outputCharsMax),
+    timeoutMin: durationOfSeconds(announcement.timeoutMinS),
+    timeoutMax: durationOfSeconds(announcement.timeoutMaxS),
+    leaseMax: durationOfSeconds(announcement.leaseMaxS),
+  };
+}
+
+function toolResult(uniqId: string, outcome: Outcome): ToolResult {
+  return {
+    uniqId,
+    success: isSuccess(outcome),
+    output: wellFormed(outcome.output),
+    error: wellFormed(outcome.error),
+    metadata: sendableMetadata(outcome.metadata),
+    status: WIRE_STATUS[outcome.status],
+    fault: WIRE_FAULT[FAULT_OF[outcome.status]],
+    exitCode: outcome.exitCode === undefined ? undefined : outcome.exitCode | 0,
+    signal: wellFormed(outcome.signal ?? ""),
+    outputBytes: count(outcome.outputBytes),
+    truncated: outcome.truncated,
+    queueTime: durationOfMs(outcome.queueMs),
+    execTime: durationOfMs(outcome.execMs),
+    slotGeneration: uint32(outcome.slotGeneration),
+  };
+}
+
+/** A copy of its own, which fittedResult may replace. */
+function sendableMetadata(metadata: JsonObject): NonNullable<ToolResult["metadata"]> {
+  return sendable(metadata);
+}
+
+/** A rejected call's INVALID is about the client's own fields, not about the model's arguments. */
+function rejectedFault(status: CallStatus): WireFault {
+  return status === "INVALID" ? WireFault.FAULT_CLIENT : WIRE_FAULT[FAULT_OF[status]];
+}
+
+/** BinaryWriter throws for a number out of range. */
+export function uint32(value: number): number {
+  return Number.isFinite(value) ? Math.min(Math.max(Math.trunc(value), 0), 0xffff_ffff) : 0;
+}
+
+export function count(value: number): bigint {
+  return Number.isFinite(value) && value > 0 ? BigInt(Math.trunc(value)) : 0n;
+}
+
+const WIRE_STATUS = {
+  OK: WireStatus.CALL_STATUS_OK,
+  NONZERO_EXIT: WireStatus.CALL_STATUS_NONZERO_EXIT,
+  SIGNALED: WireStatus.CALL_STATUS_SIGNALED,
+  TIMED_OUT: WireStatus.CALL_STATUS_TIMED_OUT,
+  OUT_OF_MEMORY: WireStatus.CALL_STATUS_OUT_OF_MEMORY,
+  TOOL_FAILED: WireStatus.CALL_STATUS_TOOL_FAILED,
+  INVALID: WireStatus.CALL_STATUS_INVALID,
+  UNKNOWN_TOOL: WireStatus.CALL_STATUS_UNKNOWN_TOOL,
+  CANCELLED: WireStatus.CALL_STATUS_CANCELLED,
+  NOT_STARTED: WireStatus.CALL_STATUS_NOT_STARTED,
+  LOST: WireStatus.CALL_STATUS_LOST,
+  EXTERNAL_FAILED: WireStatus.CALL_STATUS_EXTERNAL_FAILED,
+  SANDBOX_UNAVAILABLE: WireStatus.CALL_STATUS_SANDBOX_UNAVAILABLE,
+} as const satisfies Record<CallStatus, WireStatus>;
+
+const WIRE_FAULT = {
+  NONE: WireFault.FAULT_NONE,
+  POLICY: WireFault.FAULT_POLICY,
+  CLIENT: WireFault.FAULT_CLIENT,
+  INFRASTRUCTURE: WireFault.FAULT_INFRASTRUCTURE,
+} as const satisfies Record<Fault, WireFault>;
+
+const WIRE_STATE = {
+  queued: WireState.CALL_STATE_QUEUED,
+  running: WireState.CALL_STATE_RUNNING,
+  finished: WireState.CALL_STATE_FINISHED,
+} as const satisfies Record<CallState, WireState>;

@@ -1,0 +1,184 @@
+// The gRPC server: registers the services, listens, and closes. Requests and responses are bytes to grpc-js; conversion.ts
+// and responses.ts decode and encode them, so that a malformed message gets an answer of ours.
+import {
+  logVerbosity,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  setLogVerbosity,
+} from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import type { Clock, Timer } from "../core/clock.js";
+import { messageOf, SwitchyardError } from "../core/errors.js";
+import { ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
+import type { Directory } from "../trajectory/session.js";
+import type { Log } from "./log.js";
+import { addReflection } from "./reflection.js";
+import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
+import { grpcStatusOf } from "./status.js";
+import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
+import { type StatusReader, type ToolLister, type UnaryHandlers, unaryHandlers } from "./unary.js";
+
+const CHANNEL_OPTIONS = {
+  "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.max_concurrent_streams": 500,
+} as const;
+
+/** `host:port`, `[ipv6]:port`, or `unix:path`; without a port grpc-js would take 443. */
+const ADDRESS_PATTERN = /^(unix:.+|.+:\d{1,5})$/;
+const SERVICE_NAME = "switchyard.v1.ToolExecutorService";
+/** What is left for the last trailers to reach their clients, once every stream has ended. */
+const FLUSH_MS = 1_000;
+
+export interface GrpcServerOptions {
+  readonly directory: Directory;
+  readonly tools: ToolLister;
+  readonly status: StatusReader;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly announcement: Announcement;
+  /** Live RunTrajectory streams; further ones end with LIMIT_REACHED. */
+  readonly streamsMax: number;
+  /** For tests. */
+  readonly stream?: Partial<Pick<StreamOptions, keyof typeof STREAM_DEFAULTS>>;
+}
+
+export class GrpcServer {
+  readonly #options: GrpcServerOptions;
+  readonly #streamOptions: StreamOptions;
+  readonly #server = new Server(CHANNEL_OPTIONS);
+  readonly #health = new HealthImplementation({ "": "NOT_SERVING", [SERVICE_NAME]: "NOT_SERVING" });
+  readonly #streams = new Set<LiveStream>();
+  #unary = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    const { directory, clock, log, announcement } = options;
+    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
+    const unary = unaryHandlers({
+      ...options,
+      onStart: () => {
+        this.#unary += 1;
+      },
+      onEnd: () => {
+        this.#unary -= 1;
+        this.#checkIdle();
+      },
+    });
+    this.#server.addService(rawService(), { ...unary, runTrajectory: (call: StreamCall) => this.#serve(call) });
+    this.#health.addToServer(this.#server);
+    addReflection(this.#server);
+  }
+
+  /** Resolves with the port, once health says SERVING. Rejects with LISTEN_FAILED. */
+  async listen(address: string): Promise<number> {
+    if (!ADDRESS_PATTERN.test(address)) {
+      throw new SwitchyardError("LISTEN_FAILED", `cannot listen on "${address}": it must be host:port or unix:path`);
+    }
+    // grpc-js prints a line of its own for what its callbacks report anyway.
+    if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (cause, bound) => {
+        if (cause === null) return resolve(bound);
+        const text = `cannot listen on ${address}: ${messageOf(cause)}; free the address, or choose another with --listen`;
+        reject(new SwitchyardError("LISTEN_FAILED", text, { cause }));
+      });
+    });
+    this.#setHealth("SERVING");
+    return port;
+  }
+
+  /**
+   * Says NOT_SERVING, takes no more connections and requests, and waits up to `graceMs` for those that are under way;
+   * what is left then ends with SHUTTING_DOWN. Until then, ending opened streams is the Directory's affair.
+   */
+  async close(graceMs: number): Promise<void> {
+    this.#setHealth("NOT_SERVING");
+    const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    this.#endStreams((stream) => !stream.opened);
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      this.#checkIdle();
+    });
+    await this.#within(graceMs, [idle, shutDown]);
+    this.#endStreams(() => true);
+    // Health watchers would hold it open for ever.
+    await this.#within(FLUSH_MS, [shutDown]);
+    this.#server.forceShutdown();
+  }
+
+  #endStreams(which: (stream: LiveStream) => boolean): void {
+    for (const stream of [...this.#streams].filter(which)) stream.shutDown();
+  }
+
+  #serve(call: StreamCall): void {
+    if (this.#streams.size >= this.#options.streamsMax) {
+      const text = `the server has ${this.#options.streamsMax} streams (limits.streams_max): try again later`;
+      call.on("error", () => {});
+      call.emit("error", grpcStatusOf(new SwitchyardError("LIMIT_REACHED", text), this.#options.log));
+      return;
+    }
+    const stream = serveTrajectory(call, this.#streamOptions);
+    this.#streams.add(stream);
+    call.once("close", () => {
+      this.#streams.delete(stream);
+      this.#checkIdle();
+    });
+  }
+
+  #setHealth(status: "SERVING" | "NOT_SERVING"): void {
+    this.#health.setStatus("", status);
+    this.#health.setStatus(SERVICE_NAME, status);
+  }
+
+  #checkIdle(): void {
+    if (this.#streams.size === 0 && this.#unary === 0) this.#onIdle?.();
+  }
+
+  async #within(limitMs: number, events: readonly Promise<void>[]): Promise<void> {
+    let timer: Timer | undefined;
+    const elapsed = new Promise<void>((resolve) => {
+      timer = this.#options.clock.after(limitMs, resolve);
+    });
+    await Promise.race([...events, elapsed]);
+    timer?.cancel();
+  }
+}
+
+type StreamCall = ServerDuplexStream<Buffer, Buffer>;
+
+interface RawHandlers extends UnaryHandlers {
+  readonly runTrajectory: (call: StreamCall) => void;
+}
+
+/** The generated service with bytes for messages. */
+function rawService(): ServiceDefinition<RawHandlers> {
+  const service = ToolExecutorServiceService;
+  return {
+    runTrajectory: raw(service.runTrajectory),
+    execute: raw(service.execute),
+    releaseTrajectory: raw(service.releaseTrajectory),
+    listTools: raw(service.listTools),
+    getStatus: raw(service.getStatus),
+  };
+}
+
+type Shape = Pick<MethodDefinition<Buffer, Buffer>, "path" | "requestStream" | "responseStream">;
+
+function raw({ path, requestStream, responseStream }: Shape): MethodDefinition<Buffer, Buffer> {
+  const same = (bytes: Buffer): Buffer => bytes;
+  return {
+    path,
+    requestStream,
+    responseStream,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+}

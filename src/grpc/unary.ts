@@ -1,0 +1,144 @@
+// The unary RPCs: decode, ask, encode. Declares what ListTools and GetStatus need of the rest of the server.
+import type { handleUnaryCall } from "@grpc/grpc-js";
+import type { JsonObject } from "../core/json.js";
+import { GetStatusResponse, type PoolStatus } from "../gen/switchyard/v1/status.js";
+import { ListToolsResponse, ReleaseTrajectoryResponse, type Tool } from "../gen/switchyard/v1/tool_executor_service.js";
+import type { Directory } from "../trajectory/session.js";
+import { decodeExecute, decodeRelease } from "./conversion.js";
+import { durationOfMs } from "./duration.js";
+import type { Log } from "./log.js";
+import { count, encodeExecuteResponse, uint32 } from "./responses.js";
+import { grpcStatusOf } from "./status.js";
+import { sendable } from "./struct.js";
+import { asBuffer, wellFormed } from "./wire.js";
+
+export interface ToolDescription {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments. */
+  readonly parameters: JsonObject;
+  readonly external: boolean;
+}
+
+export interface ToolLister {
+  /** In any order. */
+  listTools(): readonly ToolDescription[];
+}
+
+export interface PoolSnapshot {
+  readonly name: string;
+  readonly backend: string;
+  /** Empty while no container has proved one. */
+  readonly isolation: string;
+  readonly containers: number;
+  readonly slotsTotal: number;
+  readonly slotsLeased: number;
+  readonly slotsReady: number;
+  /** Trajectories that wait for a slot. */
+  readonly waiting: number;
+}
+
+export interface StatusSnapshot {
+  readonly version: string;
+  readonly serverId: string;
+  readonly uptimeMs: number;
+  readonly queueSize: number;
+  readonly totalRequests: number;
+  readonly totalErrors: number;
+  readonly batches: number;
+  /** 0 when there was no batch. */
+  readonly meanBatchSize: number;
+  /** In any order. */
+  readonly pools: readonly PoolSnapshot[];
+}
+
+export interface StatusReader {
+  readStatus(): StatusSnapshot;
+}
+
+export interface UnaryOptions {
+  readonly directory: Directory;
+  readonly tools: ToolLister;
+  readonly status: StatusReader;
+  readonly log: Log;
+  /** Around each request. */
+  readonly onStart: () => void;
+  readonly onEnd: () => void;
+}
+
+export type UnaryHandler = handleUnaryCall<Buffer, Buffer>;
+
+export interface UnaryHandlers {
+  readonly execute: UnaryHandler;
+  readonly releaseTrajectory: UnaryHandler;
+  readonly listTools: UnaryHandler;
+  readonly getStatus: UnaryHandler;
+}
+
+export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
+  const { directory, tools, status } = options;
+  return {
+    execute: handler(options, async (request) => {
+      const decoded = decodeExecute(request);
+      return encodeExecuteResponse(decoded.call.uniqId, await directory.execute(decoded));
+    }),
+    releaseTrajectory: handler(options, async (request) => {
+      const { released, wiped } = await directory.release(decodeRelease(request));
+      return ReleaseTrajectoryResponse.encode({ released: uint32(released), wiped }).finish();
+    }),
+    listTools: handler(options, async () => encodeTools(tools.listTools())),
+    getStatus: handler(options, async () => encodeStatus(status.readStatus())),
+  };
+}
+
+/** Answers whatever `answer` does: an exception becomes a status. */
+function handler(options: UnaryOptions, answer: (request: Buffer) => Promise<Uint8Array>): UnaryHandler {
+  return (call, callback) => {
+    options.onStart();
+    answer(call.request)
+      .then(
+        (response) => callback(null, asBuffer(response)),
+        (error: unknown) => callback(grpcStatusOf(error, options.log)),
+      )
+      .finally(options.onEnd);
+  };
+}
+
+function encodeTools(tools: readonly ToolDescription[]): Uint8Array {
+  const wire: Tool[] = tools.map(({ name, description, parameters, external }) => ({
+    name: wellFormed(name),
+    description: wellFormed(description),
+    parameters: sendable(parameters),
+    external,
+  }));
+  return ListToolsResponse.encode({ tools: wire.sort(byName) }).finish();
+}
+
+function encodeStatus(snapshot: StatusSnapshot): Uint8Array {
+  const pools: PoolStatus[] = snapshot.pools.map((pool) => ({
+    name: pool.name,
+    backend: pool.backend,
+    isolation: pool.isolation,
+    containers: uint32(pool.containers),
+    slotsTotal: uint32(pool.slotsTotal),
+    slotsLeased: uint32(pool.slotsLeased),
+    slotsReady: uint32(pool.slotsReady),
+    waiting: uint32(pool.waiting),
+  }));
+  return GetStatusResponse.encode({
+    version: snapshot.version,
+    serverId: snapshot.serverId,
+    uptime: durationOfMs(snapshot.uptimeMs),
+    queueSize: count(snapshot.queueSize),
+    totalRequests: count(snapshot.totalRequests),
+    totalErrors: count(snapshot.totalErrors),
+    batches: count(snapshot.batches),
+    meanBatchSize: Number.isFinite(snapshot.meanBatchSize) ? snapshot.meanBatchSize : 0,
+    pools: pools.sort(byName),
+  }).finish();
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  if (a.name === b.name) return 0;
+  return a.name < b.name ? -1 : 1;
+}

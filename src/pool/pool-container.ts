@@ -1,0 +1,193 @@
+// One container of a pool with its slots: opens them, leases them, wipes them after each lease, and knows when nobody
+// uses it any more. Owns its slots' states. Invariant: a slot is leased only while the container serves, and is wiped
+// and opened anew between two leases.
+import type { Container } from "../backend/backend.js";
+import type { Clock } from "../core/clock.js";
+import { messageOf, SwitchyardError } from "../core/errors.js";
+import type { PoolLog } from "./pool-log.js";
+import { type LeasedSlot, Slot, type SlotState } from "./slot.js";
+
+export interface PoolContainerOptions {
+  readonly container: Container;
+  readonly clock: Clock;
+  readonly log: PoolLog;
+  readonly slotTimeoutS: number;
+  /** A slot became ready or was taken out of use, or the container died. Never from within lease, release or retire. */
+  readonly onChange: () => void;
+  /** A wiped slot could not be opened anew: as bad a sign as a failed start. */
+  readonly onReopenFailed: (beganMs: number, error: unknown) => void;
+}
+
+export class PoolContainer {
+  readonly container: Container;
+  readonly slots: readonly Slot[];
+  readonly #releases = new WeakMap<LeasedSlot, Promise<boolean>>();
+  /** Rejects what waits for the runner, when it dies. */
+  readonly #giveUps = new Set<(why: SwitchyardError) => void>();
+  /** Slots whose sandbox died before they were known to be open. */
+  readonly #failedEarly = new Map<Slot, SwitchyardError>();
+  #lost: SwitchyardError | undefined;
+  #retiring = false;
+  #freeSinceMs: number;
+
+  constructor(private readonly options: PoolContainerOptions) {
+    this.container = options.container;
+    const { slots } = options.container.runner;
+    this.slots = Array.from({ length: slots }, (_, index) => new Slot(options.container, index));
+    this.#freeSinceMs = options.clock.now();
+    void options.container.runner.lost.then((why) => this.die(why));
+    options.container.runner.onSlotFailed((index, why) => this.#slotFailed(index, why));
+  }
+
+  /** Rejects when one slot cannot be opened, or the container dies first. */
+  async open(): Promise<void> {
+    await Promise.all(this.slots.map((slot) => this.#within(() => this.container.runner.openSlot(slot.index))));
+    if (this.#lost) throw this.#lost;
+    for (const slot of this.slots) this.#opened(slot);
+  }
+
+  /** Whether it takes new leases. */
+  get serving(): boolean {
+    return !this.#retiring && !this.#lost;
+  }
+
+  get lost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** Whether it may be destroyed: it died, or it retires and its last slot is free. */
+  get finished(): boolean {
+    return this.lost || (this.#retiring && this.count("leased") + this.count("closing") === 0);
+  }
+
+  /** Undefined while a slot is in use. */
+  get idleSinceMs(): number | undefined {
+    return this.count("ready") === this.slots.length ? this.#freeSinceMs : undefined;
+  }
+
+  count(state: SlotState): number {
+    return this.slots.reduce((sum, slot) => (slot.state === state ? sum + 1 : sum), 0);
+  }
+
+  lease(): LeasedSlot | undefined {
+    if (!this.serving) return undefined;
+    return this.slots.find((slot) => slot.state === "ready")?.lease();
+  }
+
+  /** Resolves with whether the slot was verifiably wiped; the reopening goes on behind. Idempotent; never rejects. */
+  release(leased: LeasedSlot): Promise<boolean> {
+    const release = this.#releases.get(leased) ?? this.#wipeAfter(leased);
+    this.#releases.set(leased, release);
+    return release;
+  }
+
+  /** No new leases from now on. */
+  retire(): void {
+    this.#retiring = true;
+  }
+
+  /** All slots are dead from now on, and their holders are told. Idempotent. */
+  die(why: SwitchyardError): void {
+    if (this.#lost) return;
+    this.#lost = why;
+    for (const slot of this.slots) this.#guard("listener of a lost slot threw", slot, () => slot.die(why));
+    for (const giveUp of [...this.#giveUps]) giveUp(why);
+    this.options.onChange();
+  }
+
+  #slotFailed(index: number, why: SwitchyardError): void {
+    const slot = this.slots[index];
+    if (slot?.state === "ready") {
+      slot.closing();
+      void this.#wipe(slot);
+    } else if (slot?.holder) {
+      const { holder } = slot;
+      void this.release(holder);
+      this.#guard("listener of a lost slot threw", slot, () => holder.lose(why));
+    } else if (slot) this.#failedEarly.set(slot, why);
+  }
+
+  #wipeAfter(leased: LeasedSlot): Promise<boolean> {
+    const slot = this.slots[leased.index];
+    if (slot?.holder !== leased) return Promise.resolve(false);
+    slot.closing();
+    return this.#wipe(slot);
+  }
+
+  async #wipe(slot: Slot): Promise<boolean> {
+    try {
+      await this.#within(() => this.container.runner.closeSlot(slot.index));
+    } catch (error) {
+      this.#takeOut(slot, "wipe failed", error);
+      return false;
+    }
+    void this.#reopen(slot);
+    return true;
+  }
+
+  async #reopen(slot: Slot): Promise<void> {
+    const beganMs = this.options.clock.now();
+    this.#failedEarly.delete(slot);
+    try {
+      if (!this.#retiring) await this.#within(() => this.container.runner.openSlot(slot.index));
+    } catch (error) {
+      if (!this.#lost) this.options.onReopenFailed(beganMs, error);
+      this.#takeOut(slot, "slot could not be opened anew", error);
+      return;
+    }
+    if (slot.state !== "closing") return;
+    if (this.#retiring) slot.quarantine();
+    else this.#opened(slot);
+    this.options.onChange();
+  }
+
+  #opened(slot: Slot): void {
+    slot.opened();
+    this.#freeSinceMs = this.options.clock.now();
+    const failed = this.#failedEarly.get(slot);
+    this.#failedEarly.delete(slot);
+    if (failed) this.#slotFailed(slot.index, failed);
+  }
+
+  #takeOut(slot: Slot, what: string, error: unknown): void {
+    if (slot.state !== "closing") return;
+    this.#note("warn", `${what}: slot quarantined, container retires`, slot, error);
+    slot.quarantine();
+    this.#retiring = true;
+    this.options.onChange();
+  }
+
+  #guard(what: string, slot: Slot, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#note("error", what, slot, error);
+    }
+  }
+
+  #note(level: "warn" | "error", message: string, slot: Slot, error: unknown): void {
+    const fields = { container_id: this.container.id, slot: slot.index, error: messageOf(error) };
+    this.options.log[level](fields, message);
+  }
+
+  /** Waits for the runner, but not longer than slotTimeoutS, nor past its death. */
+  #within(work: () => Promise<void>): Promise<void> {
+    const { clock, slotTimeoutS } = this.options;
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        timer.cancel();
+        this.#giveUps.delete(giveUp);
+        act();
+      };
+      const giveUp = (why: SwitchyardError) => settle(() => reject(why));
+      const late = new SwitchyardError("RUNNER_LOST", `runner did not answer within ${slotTimeoutS} s`);
+      const timer = clock.after(slotTimeoutS * 1000, () => giveUp(late));
+      this.#giveUps.add(giveUp);
+      if (this.#lost) return giveUp(this.#lost);
+      (async () => work())().then(
+        () => settle(resolve),
+        (error: unknown) => settle(() => reject(error)),
+      );
+    });
+  }
+}

@@ -1,0 +1,285 @@
+// The containers and slots of one pool: who waits, who holds which slot, when containers come and go.
+// Owns every container from its start until it is gone. Invariants: never more than maxContainers exist, a slot has at
+// most one holder and is wiped before the next, and every waiter is granted or rejected.
+import type { Backend, Isolation } from "../backend/backend.js";
+import type { Clock, Timer } from "../core/clock.js";
+import { messageOf, SwitchyardError, withContext } from "../core/errors.js";
+import { adviseStart, afterFailure, CLOSED, isOpen } from "./breaker.js";
+import { type PoolLimits, poolLimits } from "./limits.js";
+import type { PoolContainer } from "./pool-container.js";
+import type { PoolLog } from "./pool-log.js";
+import { Remover } from "./remover.js";
+import { containersToStart, idleToEnd } from "./scaler.js";
+import type { LeasedSlot } from "./slot.js";
+import { startContainer } from "./start-container.js";
+import { Waiters } from "./waiters.js";
+
+export interface PoolOptions {
+  readonly name: string;
+  readonly backend: Pick<Backend, "name" | "startContainer">;
+  readonly clock: Clock;
+  readonly log: PoolLog;
+  /** What is left out has the default of POOL_LIMITS. */
+  readonly limits: Partial<PoolLimits>;
+}
+
+export interface AcquireOptions {
+  /** Slots go round robin over the groups that wait. */
+  readonly group: string;
+  /** Ends the waiting: acquire rejects with its reason. Without effect once a slot was granted. */
+  readonly signal?: AbortSignal;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  readonly backend: Backend["name"];
+  /** What the runners proved; undefined before the first is up. */
+  readonly isolation: Isolation | undefined;
+  /** Those that are up, retiring ones included. */
+  readonly containers: number;
+  readonly slotsTotal: number;
+  readonly slotsLeased: number;
+  readonly slotsReady: number;
+  readonly waiting: number;
+}
+
+/** A timer of more than 24.8 days fires at once. */
+const AGAIN_MAX_MS = 3_600_000;
+
+interface Startup {
+  resolve(): void;
+  reject(error: SwitchyardError): void;
+}
+
+export class Pool {
+  readonly #limits: PoolLimits;
+  readonly #waiters = new Waiters();
+  readonly #members = new Set<PoolContainer>();
+  readonly #owners = new WeakMap<LeasedSlot, PoolContainer>();
+  readonly #remover: Remover;
+  /** One for each container on its way up. */
+  readonly #starts = new Map<AbortController, Promise<void>>();
+  #breaker = CLOSED;
+  #startup: Startup | undefined;
+  #isolation: Isolation | undefined;
+  #again: Timer | undefined;
+  #closing = false;
+  #gone: Promise<void> | undefined;
+
+  constructor(private readonly options: PoolOptions) {
+    this.#limits = poolLimits(options.limits);
+    this.#remover = new Remover(options.clock, options.log, this.#limits);
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** Resolves when minContainers are up. Rejects, closed, when none comes up or the breaker opens on the way there. */
+  async start(): Promise<void> {
+    if (this.#closing) throw shuttingDown();
+    const up = new Promise<void>((resolve, reject) => {
+      this.#startup = { resolve, reject };
+    });
+    this.#tend();
+    try {
+      await up;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Rejects with ACQUIRE_FAILED or SANDBOX_UNAVAILABLE when no container will start, SHUTTING_DOWN, or the signal's reason. */
+  acquire({ group, signal }: AcquireOptions): Promise<LeasedSlot> {
+    if (this.#closing) return Promise.reject(shuttingDown());
+    const slot = this.#waiters.wait(group, signal);
+    this.#tend();
+    return slot;
+  }
+
+  /**
+   * Gives a slot back. Resolves true when it was verifiably wiped, which it always is before anyone gets it again; false
+   * when the wipe failed or its container died. Idempotent; never rejects.
+   */
+  release(slot: LeasedSlot): Promise<boolean> {
+    return this.#owners.get(slot)?.release(slot) ?? Promise.resolve(false);
+  }
+
+  status(): PoolStatus {
+    const members = [...this.#members];
+    const sum = (count: (member: PoolContainer) => number) => members.reduce((total, it) => total + count(it), 0);
+    return {
+      name: this.options.name,
+      backend: this.options.backend.name,
+      isolation: this.#isolation,
+      containers: members.length,
+      slotsTotal: sum((member) => member.slots.length),
+      slotsLeased: sum((member) => member.count("leased")),
+      slotsReady: sum((member) => (member.serving ? member.count("ready") : 0)),
+      waiting: this.#waiters.size,
+    };
+  }
+
+  /** Rejects who waits, tells who holds a slot that it is lost, and resolves when all containers are gone. Idempotent. */
+  close(): Promise<void> {
+    this.#closing = true;
+    this.#gone ??= this.#shutDown();
+    return this.#gone;
+  }
+
+  async #shutDown(): Promise<void> {
+    const why = shuttingDown();
+    this.#again?.cancel();
+    this.#failStartup(why);
+    this.#waiters.failAll(why);
+    for (const abort of this.#starts.keys()) abort.abort(why);
+    for (const member of this.#members) {
+      member.die(why);
+      void this.#remover.remove(member.container);
+    }
+    this.#members.clear();
+    await Promise.all(this.#starts.values());
+    await this.#remover.close();
+  }
+
+  /** Brings everything up to date; called after every change. */
+  #tend(): void {
+    if (this.#closing) return;
+    this.#again?.cancel();
+    this.#serveWaiters();
+    const idleAgainMs = this.#endIdle();
+    this.#removeFinished();
+    const startAgainMs = this.#startNeeded();
+    const serving = this.#serving().length;
+    if (isOpen(this.#breaker, this.#limits) && serving === 0 && this.#starts.size === 0) {
+      this.#waiters.failAll(acquireFailed(this.#breaker.lastError));
+    }
+    if (serving >= this.#limits.minContainers) this.#startup?.resolve();
+    if (idleAgainMs === undefined && startAgainMs === undefined) return;
+    const againMs = Math.min(idleAgainMs ?? AGAIN_MAX_MS, startAgainMs ?? AGAIN_MAX_MS, AGAIN_MAX_MS);
+    this.#again = this.options.clock.after(againMs, () => this.#tend());
+  }
+
+  #serving(): PoolContainer[] {
+    return [...this.#members].filter((member) => member.serving);
+  }
+
+  /** The oldest container first, so that the newest may become idle. */
+  #serveWaiters(): void {
+    for (const member of this.#members) {
+      while (this.#waiters.size > 0) {
+        const slot = member.lease();
+        if (!slot) break;
+        this.#owners.set(slot, member);
+        this.#waiters.grantNext(slot);
+      }
+    }
+  }
+
+  #endIdle(): number | undefined {
+    const idle = this.#serving().map((container) => ({ container, idleSinceMs: container.idleSinceMs }));
+    const { end, againMs } = idleToEnd(idle, this.options.clock.now(), this.#limits);
+    for (const member of end) member.retire();
+    return againMs;
+  }
+
+  #removeFinished(): void {
+    for (const member of this.#members) {
+      if (!member.finished) continue;
+      this.#members.delete(member);
+      this.options.log.info({ ...this.#fields(member), lost: member.lost }, "container ends");
+      void this.#remover.remove(member.container).then(() => this.#tend());
+    }
+  }
+
+  /** Starts what is needed now; returns when to look again, if starts are paused. */
+  #startNeeded(): number | undefined {
+    const serving = this.#serving();
+    const starting = this.#starts.size;
+    const demand = {
+      waiters: this.#waiters.size,
+      slotsReady: serving.reduce((total, member) => total + member.count("ready"), 0),
+      starting,
+      serving: serving.length,
+      leaving: this.#members.size - serving.length + this.#remover.size,
+    };
+    const wanted = containersToStart(demand, this.#limits);
+    const advice = adviseStart(this.#breaker, wanted, starting, this.options.clock.now(), this.#limits);
+    if (advice.kind === "pause") return advice.againMs;
+    for (let started = 0; started < advice.count; started += 1) this.#startOne();
+    return undefined;
+  }
+
+  #startOne(): void {
+    const abort = new AbortController();
+    const beganMs = this.options.clock.now();
+    const { name: pool, backend, clock, log } = this.options;
+    const start = startContainer({
+      pool,
+      backend,
+      clock,
+      log,
+      limits: this.#limits,
+      remover: this.#remover,
+      abort,
+      onChange: () => this.#tend(),
+      onReopenFailed: (reopenBeganMs, error) => this.#noteFailure(reopenBeganMs, error),
+    }).then(
+      (member) => this.#joined(abort, member),
+      (error: unknown) => this.#failedToStart(abort, beganMs, error),
+    );
+    this.#starts.set(abort, start);
+  }
+
+  #joined(abort: AbortController, member: PoolContainer): void {
+    this.#starts.delete(abort);
+    if (this.#closing) {
+      member.die(shuttingDown());
+      void this.#remover.remove(member.container);
+      return;
+    }
+    this.#members.add(member);
+    this.#breaker = CLOSED;
+    this.#isolation = member.container.runner.isolation;
+    this.options.log.info({ ...this.#fields(member), slots: member.slots.length }, "container is up");
+    this.#tend();
+  }
+
+  #failedToStart(abort: AbortController, beganMs: number, error: unknown): void {
+    this.#starts.delete(abort);
+    if (this.#closing) return;
+    this.#noteFailure(beganMs, error);
+    const noneWasUp = this.#isolation === undefined;
+    if (noneWasUp || isOpen(this.#breaker, this.#limits)) {
+      this.#failStartup(withContext(`pool ${this.name}: no container could be started`, error, "BACKEND_UNAVAILABLE"));
+    }
+    this.#tend();
+  }
+
+  #noteFailure(beganMs: number, error: unknown): void {
+    this.#breaker = afterFailure(this.#breaker, { beganMs, nowMs: this.options.clock.now(), error }, this.#limits);
+    const { failures } = this.#breaker;
+    this.options.log.warn({ pool: this.name, failures, error: messageOf(error) }, "container start failed");
+  }
+
+  #failStartup(error: SwitchyardError): void {
+    this.#startup?.reject(error);
+    this.#startup = undefined;
+  }
+
+  #fields(member: PoolContainer) {
+    return { pool: this.name, container_id: member.container.id };
+  }
+}
+
+function acquireFailed(why: unknown): SwitchyardError {
+  // Whatever went wrong, the call never reached a runner, so only what is not NOT_STARTED for sure keeps its reason.
+  const keep = why instanceof SwitchyardError && why.reason === "SANDBOX_UNAVAILABLE";
+  const reason = keep ? "SANDBOX_UNAVAILABLE" : "ACQUIRE_FAILED";
+  return new SwitchyardError(reason, `Failed to acquire slot: ${messageOf(why)}`, { cause: why });
+}
+
+function shuttingDown(): SwitchyardError {
+  return new SwitchyardError("SHUTTING_DOWN", "Failed to acquire slot: shutting down");
+}

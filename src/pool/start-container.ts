@@ -1,0 +1,50 @@
+// Brings up one container with all its slots open. Invariant: it either returns a container that serves, or rejects
+// and has handed whatever came up to the remover.
+import type { Backend, Container } from "../backend/backend.js";
+import { SwitchyardError } from "../core/errors.js";
+import type { PoolLimits } from "./limits.js";
+import { PoolContainer, type PoolContainerOptions } from "./pool-container.js";
+import type { Remover } from "./remover.js";
+
+export interface StartOptions extends Omit<PoolContainerOptions, "container" | "slotTimeoutS"> {
+  readonly pool: string;
+  readonly backend: Pick<Backend, "startContainer">;
+  readonly limits: PoolLimits;
+  readonly remover: Remover;
+  /** Aborted by the pool when it closes, and by the start's own deadline. */
+  readonly abort: AbortController;
+}
+
+export async function startContainer(options: StartOptions): Promise<PoolContainer> {
+  const { pool, backend, clock, limits, abort } = options;
+  const late = new SwitchyardError("BACKEND_UNAVAILABLE", `container did not start within ${limits.startTimeoutS} s`);
+  const deadline = clock.after(limits.startTimeoutS * 1000, () => abort.abort(late));
+  try {
+    const container = await backend.startContainer(pool, abort.signal);
+    return await openSlots(container, options);
+  } catch (error) {
+    throw abort.signal.aborted ? abort.signal.reason : error;
+  } finally {
+    deadline.cancel();
+  }
+}
+
+async function openSlots(container: Container, options: StartOptions): Promise<PoolContainer> {
+  const { clock, log, limits, remover, abort, onChange, onReopenFailed } = options;
+  const { slotTimeoutS } = limits;
+  const member = new PoolContainer({ container, clock, log, slotTimeoutS, onChange, onReopenFailed });
+  const stop = () => member.die(new SwitchyardError("RUNNER_LOST", "the start was given up"));
+  abort.signal.addEventListener("abort", stop, { once: true });
+  try {
+    abort.signal.throwIfAborted();
+    await member.open();
+    abort.signal.throwIfAborted();
+    return member;
+  } catch (error) {
+    stop();
+    void remover.remove(container);
+    throw error;
+  } finally {
+    abort.signal.removeEventListener("abort", stop);
+  }
+}

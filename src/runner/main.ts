@@ -1,0 +1,47 @@
+// Entry of the runner process: in a container, or as a child process of the server. It speaks the link on stdin and
+// stdout and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER, SWITCHYARD_SYSTEM (`image`: slots see
+// the whole image; `host`: only its system folders).
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import { RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
+import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
+import { Link } from "../link/link.js";
+import { Runner } from "./runner.js";
+
+/** What a slot on the host itself may see of it; everything else is the operator's own. */
+const HOST_SYSTEM_FOLDERS = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr", "var"];
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) {
+    process.stderr.write(`${name} is not set: this program is started by the Switchyard server\n`);
+    process.exit(2);
+  }
+  return value;
+}
+
+const slotsFolder = required("SWITCHYARD_SLOTS_FOLDER");
+const nonce = required("SWITCHYARD_NONCE");
+const onHost = required("SWITCHYARD_SYSTEM") === "host";
+mkdirSync(slotsFolder, { recursive: true, mode: 0o711 });
+
+// process.stdout would block the whole loop while the server is slow to read.
+const output = new Socket({ fd: 1, readable: false, writable: true });
+const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, {
+  encode: (frame) => RunnerFrame.encode(frame).finish(),
+  decode: (bytes) => ServerFrame.decode(bytes),
+  bytesMax: SERVER_FRAME_BYTES_MAX,
+});
+const runner = new Runner(link, {
+  slotsFolder,
+  hidden: onHost ? readdirSync("/").filter((name) => !HOST_SYSTEM_FOLDERS.includes(name)) : ["switchyard"],
+  exit: (code) => {
+    rmSync(slotsFolder, { recursive: true, force: true });
+    process.exit(code);
+  },
+  log: (text) => process.stderr.write(`${text}\n`),
+});
+link.on("closed", () => void runner.end(0));
+process.on("SIGTERM", () => void runner.end(0));
+// Ctrl-C reaches the whole process group; the server decides when its runners end.
+process.on("SIGINT", () => undefined);

@@ -1,0 +1,55 @@
+// Takes in what a call prints and keeps a bounded part of it: all of it while it is small, else its head and its tail.
+// Invariant: memory stays below `4 × charsMax` bytes and one chunk, however much is printed; `bytes` is the true total.
+
+/** UTF-8 needs at most so many bytes for one character. */
+const BYTES_PER_CHAR = 4;
+
+export class OutputCollector {
+  readonly #headMax: number;
+  readonly #head: Buffer[] = [];
+  #headBytes = 0;
+  #tail: Buffer[] = [];
+  #tailBytes = 0;
+  #bytes = 0;
+
+  constructor(charsMax: number) {
+    this.#headMax = charsMax * (BYTES_PER_CHAR / 2);
+  }
+
+  /** Bytes taken in, kept or not. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    const toHead = Math.min(chunk.length, this.#headMax - this.#headBytes);
+    if (toHead > 0) {
+      // Copied: a chunk is a view of a pooled read buffer that would otherwise stay alive as a whole.
+      this.#head.push(Buffer.from(chunk.subarray(0, toHead)));
+      this.#headBytes += toHead;
+    }
+    if (toHead < chunk.length) this.#pushTail(chunk.subarray(Math.max(toHead, chunk.length - this.#headMax)));
+  }
+
+  #pushTail(chunk: Buffer): void {
+    this.#tail.push(Buffer.from(chunk));
+    this.#tailBytes += chunk.length;
+    for (let first = this.#tail[0]; first && this.#tailBytes - first.length >= this.#headMax; first = this.#tail[0]) {
+      this.#tail.shift();
+      this.#tailBytes -= first.length;
+    }
+    // Many small chunks would cost more than their bytes.
+    if (this.#tail.length > 64) this.#tail = [Buffer.concat(this.#tail)];
+  }
+
+  /** What was kept. `missing` bytes lie between head and tail; with none missing the tail is empty. */
+  kept(): { head: Buffer; tail: Buffer; missing: number } {
+    const head = Buffer.concat(this.#head);
+    const tail = Buffer.concat(this.#tail).subarray(-this.#headMax);
+    const missing = this.#bytes - head.length - tail.length;
+    return missing === 0
+      ? { head: Buffer.concat([head, tail]), tail: Buffer.alloc(0), missing }
+      : { head, tail, missing };
+  }
+}

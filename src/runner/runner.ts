@@ -1,0 +1,199 @@
+// The runner: owns N slots and executes what the server asks for over the link. One per container.
+import type {
+  CallFinished,
+  Init,
+  RunBatch,
+  RunCall,
+  RunnerFrame,
+  ServerFrame,
+} from "../gen/switchyard/runner/v1/runner.js";
+import type { Link } from "../link/link.js";
+import { proveIsolation } from "./proof.js";
+import { Slot, type SlotSettings } from "./slot.js";
+import { runBash } from "./tools/bash.js";
+import { readFile, writeFile } from "./tools/files.js";
+import { type Finished, finishedWith } from "./tools/finished.js";
+
+export interface RunnerSurroundings {
+  readonly slotsFolder: string;
+  /** Top-level folders that no slot may see. */
+  readonly hidden: readonly string[];
+  /** Ends the process after everything in the slots is dead. */
+  exit(code: number): void;
+  /** Writes one line for the operator. */
+  log(text: string): void;
+}
+
+type Operation = NonNullable<RunCall["operation"]>;
+
+export class Runner {
+  #slots: Slot[] = [];
+  #init: Init | undefined;
+  readonly #running = new Map<bigint, AbortController>();
+  #grace: NodeJS.Timeout | undefined;
+  #ending = false;
+
+  constructor(
+    private readonly link: Link<RunnerFrame, ServerFrame>,
+    private readonly surroundings: RunnerSurroundings,
+  ) {
+    link.on("frame", (frame) => this.#receive(frame));
+  }
+
+  /** Kills everything in every slot, then exits. */
+  async end(code: number): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    clearTimeout(this.#grace);
+    const closed = await Promise.allSettled(this.#slots.map((slot) => slot.close()));
+    for (const result of closed) if (result.status === "rejected") this.surroundings.log(String(result.reason));
+    await Promise.allSettled(this.#slots.map((slot) => slot.deleted()));
+    this.surroundings.exit(code);
+  }
+
+  #receive({ frame }: ServerFrame): void {
+    this.#grace?.refresh();
+    if (this.#ending || !frame) return;
+    switch (frame.$case) {
+      case "init":
+        void this.#prepare(frame.value);
+        break;
+      case "openSlot":
+        void this.#openSlot(frame.value.slot);
+        break;
+      case "leaseSlot":
+        this.#slots[frame.value.slot]?.lease(frame.value.env);
+        break;
+      case "closeSlot":
+        void this.#closeSlot(frame.value.slot);
+        break;
+      case "runBatch":
+        this.#runBatch(frame.value);
+        break;
+      case "cancelCall":
+        this.#running.get(frame.value.callId)?.abort();
+        break;
+      case "ping":
+        this.#send({ $case: "pong", value: { seq: frame.value.seq } });
+        break;
+      case "shutdown":
+        void this.end(0);
+        break;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  async #prepare(init: Init): Promise<void> {
+    this.#init = init;
+    this.#grace = setTimeout(() => {
+      this.surroundings.log(`no word from the server for ${init.graceS} s`);
+      void this.end(1);
+    }, init.graceS * 1000);
+    const { slotsFolder, hidden } = this.surroundings;
+    const settings = (uid: number) => ({
+      slotsFolder,
+      hidden,
+      allowNetwork: init.allowNetwork,
+      ...(init.uidBase > 0 && { uid }),
+    });
+    try {
+      const { kind, reason } = await proveIsolation(init.isolation, settings(init.uidBase));
+      this.#slots = Array.from({ length: init.slots }, (_, index) =>
+        this.#makeSlot(index, { ...settings(init.uidBase + index), kind }),
+      );
+      this.#send({ $case: "ready", value: { isolation: kind, isolationReason: reason, pid: process.pid } });
+    } catch (error) {
+      this.#send({ $case: "ready", value: { isolation: "", isolationReason: text(error), pid: process.pid } });
+    }
+  }
+
+  #makeSlot(index: number, settings: SlotSettings): Slot {
+    return new Slot(String(index), settings, (why) =>
+      this.#send({ $case: "slotFailed", value: { slot: index, error: why } }),
+    );
+  }
+
+  async #openSlot(index: number): Promise<void> {
+    const error = await outcomeOf(this.#slots[index]?.open() ?? Promise.reject(new Error("no such slot")));
+    this.#send({ $case: "slotOpened", value: { slot: index, error } });
+  }
+
+  async #closeSlot(index: number): Promise<void> {
+    const error = await outcomeOf(this.#slots[index]?.close() ?? Promise.reject(new Error("no such slot")));
+    this.#send({ $case: "slotClosed", value: { slot: index, error } });
+  }
+
+  #runBatch(batch: RunBatch): void {
+    for (const call of batch.calls) void this.#runCall(call, batch.timeoutS);
+  }
+
+  async #runCall(call: RunCall, timeoutS: number): Promise<void> {
+    const cancel = new AbortController();
+    this.#running.set(call.callId, cancel);
+    const start = performance.now();
+    let finished: Finished;
+    try {
+      finished = await this.#operate(call, timeoutS, cancel.signal);
+    } catch (error) {
+      // Nothing of it ran: a run begins only once it was handed to the launcher.
+      finished = finishedWith("NOT_STARTED", text(error));
+    }
+    this.#running.delete(call.callId);
+    this.#send({ $case: "callFinished", value: frameOf(call.callId, finished, performance.now() - start) });
+  }
+
+  #operate(call: RunCall, timeoutS: number, cancelled: AbortSignal): Promise<Finished> {
+    const slot = this.#slots[call.slot];
+    if (!slot || !this.#init || !call.operation) return Promise.reject(new Error("no such slot or operation"));
+    const { outputCharsMax: charsMax, fileBytesMax } = this.#init;
+    const fileLimits = { timeoutS, fileBytesMax };
+    const operation: Operation = call.operation;
+    switch (operation.$case) {
+      case "bash": {
+        const limits = { timeoutS, noOutputTimeoutS: call.noOutputTimeoutS, charsMax };
+        return runBash(slot, operation.value.command, limits, cancelled);
+      }
+      case "readFile": {
+        const { path, offset, limit, base64 } = operation.value;
+        return readFile(slot, { path, offset: Number(offset), limit: Number(limit), base64 }, fileLimits, cancelled);
+      }
+      case "writeFile":
+        return writeFile(slot, operation.value.path, operation.value.content, fileLimits, cancelled);
+      default:
+        return operation satisfies never;
+    }
+  }
+
+  #send(frame: NonNullable<RunnerFrame["frame"]>): void {
+    this.link.send({ frame });
+  }
+}
+
+function frameOf(callId: bigint, finished: Finished, execMs: number): CallFinished {
+  return {
+    callId,
+    status: finished.status,
+    output: finished.output,
+    error: finished.error,
+    exitCode: finished.exitCode,
+    signal: finished.signal ?? "",
+    outputBytes: BigInt(finished.outputBytes),
+    truncated: finished.truncated,
+    execMs,
+    fileSize: finished.fileSize === undefined ? undefined : BigInt(finished.fileSize),
+  };
+}
+
+async function outcomeOf(work: Promise<void>): Promise<string> {
+  try {
+    await work;
+    return "";
+  } catch (error) {
+    return text(error) || "unknown error";
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,51 @@
+// The `bash` operation: one command by `bash -c` in the slot, with the output and error texts of the tools' contract.
+import { constants } from "node:os";
+import { outputText } from "../output-text.js";
+import { SEARCH_PATH } from "../sandbox/launcher.js";
+import type { Slot } from "../slot.js";
+import { type Finished, finishedWith } from "./finished.js";
+import { type Limits, type Supervised, supervise } from "./supervise.js";
+
+export async function runBash(slot: Slot, command: string, limits: Limits, cancelled: AbortSignal): Promise<Finished> {
+  const env = Object.entries(environment(slot)).map(([name, value]) => `${name}=${value}`);
+  const run = await slot.run(["bash", slot.workspace, String(env.length), ...env, "bash", "-c", command]);
+  const supervised = await supervise(run, limits, cancelled);
+  const { stdout, stderr } = supervised;
+  const { text, truncated } = outputText(stdout, stderr, limits.charsMax);
+  return { ...endOf(supervised, limits), output: text, outputBytes: stdout.bytes + stderr.bytes, truncated };
+}
+
+function environment(slot: Slot): Record<string, string> {
+  return {
+    PATH: SEARCH_PATH,
+    HOME: slot.workspace,
+    USER: "agent",
+    LOGNAME: "agent",
+    SHELL: "/bin/bash",
+    LANG: "C.UTF-8",
+    TERM: "xterm-256color",
+    ...slot.env,
+  };
+}
+
+function endOf({ endedFor, waitStatus }: Supervised, limits: Limits): Finished {
+  if (waitStatus === undefined) return finishedWith("LOST", "The sandbox died while the command ran");
+  if (endedFor === "timeout") return finishedWith("TIMED_OUT", `Command timed out after ${limits.timeoutS}s`);
+  if (endedFor === "no_output") {
+    return finishedWith("TIMED_OUT", `Command timed out after ${limits.noOutputTimeoutS}s without output`);
+  }
+  if (endedFor === "cancel") return finishedWith("CANCELLED", "Cancelled");
+  const signal = waitStatus & 127;
+  if (signal !== 0) {
+    const name = signalName(signal);
+    return { ...finishedWith("SIGNALED", `Killed by ${name}`), signal: name };
+  }
+  const exitCode = waitStatus >> 8;
+  if (exitCode === 0) return { ...finishedWith("OK", ""), exitCode };
+  return { ...finishedWith("NONZERO_EXIT", `Exit code: ${exitCode}`), exitCode };
+}
+
+function signalName(number: number): string {
+  const known = Object.entries(constants.signals).find(([, value]) => value === number);
+  return known ? known[0] : `signal ${number}`;
+}

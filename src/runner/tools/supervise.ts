@@ -1,0 +1,75 @@
+// Watches one run from its start to its end: collects what it prints, ends it on timeout, silence or cancel, and waits
+// until its output is drained.
+import { OutputCollector } from "../output-collector.js";
+import type { Run } from "../sandbox/launcher.js";
+
+export interface Limits {
+  readonly timeoutS: number;
+  /** Ends the run when it printed nothing for so long; 0: no such limit. */
+  readonly noOutputTimeoutS: number;
+  /** Bytes of output kept are bounded by this many characters for each channel. */
+  readonly charsMax: number;
+}
+
+export interface Supervised {
+  readonly stdout: OutputCollector;
+  readonly stderr: OutputCollector;
+  /** As waitpid(2) gives it; absent when the sandbox died under the run. */
+  readonly waitStatus?: number;
+  /** Why we ended it; absent when it ended by itself. */
+  readonly endedFor?: "timeout" | "no_output" | "cancel";
+}
+
+/** A process that was left in the background may hold the pipes for ever: after the main process's end we wait so long. */
+const DRAIN_MS = 100;
+
+export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal): Promise<Supervised> {
+  const stdout = new OutputCollector(limits.charsMax);
+  const stderr = new OutputCollector(limits.charsMax);
+  let endedFor: Supervised["endedFor"];
+  let killed: Promise<void> | undefined;
+  const end = (why: NonNullable<Supervised["endedFor"]>) => {
+    endedFor ??= why;
+    killed ??= run.kill();
+  };
+  const onCancel = () => end("cancel");
+  const timeout = setTimeout(() => end("timeout"), limits.timeoutS * 1000);
+  const silence =
+    limits.noOutputTimeoutS > 0 ? setTimeout(() => end("no_output"), limits.noOutputTimeoutS * 1000) : undefined;
+  cancelled.addEventListener("abort", onCancel, { once: true });
+  if (cancelled.aborted) onCancel();
+
+  let collecting = true;
+  const drained = [
+    { stream: run.stdout, collector: stdout },
+    { stream: run.stderr, collector: stderr },
+  ].map(({ stream, collector }) => {
+    stream.on("data", (chunk: Buffer) => {
+      // A daemon's later output is read and dropped, so that it neither blocks nor gets SIGPIPE.
+      if (!collecting) return;
+      collector.push(chunk);
+      silence?.refresh();
+    });
+    return new Promise<void>((resolve) => stream.once("close", resolve));
+  });
+
+  const { waitStatus } = await run.ended;
+  clearTimeout(timeout);
+  clearTimeout(silence);
+  cancelled.removeEventListener("abort", onCancel);
+  if (killed) await killed;
+  await firstOf(Promise.all(drained), DRAIN_MS);
+  collecting = false;
+  return { stdout, stderr, ...(waitStatus !== undefined && { waitStatus }), ...(endedFor && { endedFor }) };
+}
+
+async function firstOf(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    work,
+    new Promise((resolve) => {
+      timer = setTimeout(resolve, ms);
+    }),
+  ]);
+  clearTimeout(timer);
+}

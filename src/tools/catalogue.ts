@@ -1,0 +1,82 @@
+// All tools of a server: which there are, and what a call of one becomes before it may run.
+import type { Call } from "../core/call.js";
+import type { JsonObject } from "../core/json.js";
+import type { Operation } from "../core/operation.js";
+import { failedOutcome, type Outcome } from "../core/outcome.js";
+import { ArgumentReader, InvalidArguments } from "./arguments.js";
+import { bash, terminal } from "./bash.js";
+import { readFile, writeFile } from "./files.js";
+import { type TimeoutRange, timeoutOf } from "./timeout.js";
+import type { Tool, ToolLimits } from "./tool.js";
+
+const TOOLS: readonly Tool[] = [bash, terminal, readFile, writeFile];
+
+/** How a call's slot is isolated, as its result tells. */
+export interface Surroundings {
+  readonly isolation: string;
+  readonly networkIsolated: boolean;
+}
+
+/** A call that is fit to run in a slot. */
+export interface SandboxPlan {
+  readonly operation: Operation;
+  readonly timeoutS: number;
+  /** The runner's outcome with the metadata that the tool's contract promises. */
+  complete(outcome: Outcome, surroundings: Surroundings): Outcome;
+}
+
+export type Plan =
+  | { readonly kind: "sandbox"; readonly plan: SandboxPlan }
+  | { readonly kind: "done"; readonly outcome: Outcome };
+
+export interface CatalogueOptions {
+  readonly limits: ToolLimits;
+  readonly timeouts: TimeoutRange;
+}
+
+export class Catalogue {
+  readonly #tools = new Map(TOOLS.map((tool) => [tool.name, tool]));
+
+  constructor(private readonly options: CatalogueOptions) {}
+
+  listTools(): { name: string; description: string; parameters: JsonObject; external: boolean }[] {
+    return TOOLS.map(({ name, description, parameters }) => ({ name, description, parameters, external: false }));
+  }
+
+  /** What a call becomes; never throws for what a model sent. `poolDefaultS` is the pool's own timeout. */
+  plan(call: Call, poolDefaultS: number): Plan {
+    const tool = this.#tools.get(call.tool);
+    if (!tool) return done(failedOutcome("UNKNOWN_TOOL", `Unknown tool: ${call.tool}`));
+    const args = new ArgumentReader(call.arguments);
+    try {
+      const planned = tool.plan(args, this.options.limits);
+      if ("status" in planned) return done(planned);
+      const timeoutS = timeoutOf(call, poolDefaultS, this.options.timeouts);
+      const { operation, isCommand } = planned;
+      const metadata = { ...planned.metadata, ...named(args.ignored) };
+      const complete: SandboxPlan["complete"] = (outcome, { isolation, networkIsolated }) => ({
+        ...outcome,
+        metadata: {
+          ...metadata,
+          ...outcome.metadata,
+          sandboxed: isolation !== "none",
+          isolation,
+          network_isolated: networkIsolated,
+          ...(isCommand && { timeout: timeoutS }),
+        },
+      });
+      return { kind: "sandbox", plan: { operation, timeoutS, complete } };
+    } catch (error) {
+      if (!(error instanceof InvalidArguments)) throw error;
+      return done(failedOutcome("INVALID", error.message));
+    }
+  }
+}
+
+function done(outcome: Outcome): Plan {
+  return { kind: "done", outcome };
+}
+
+function named(ignored: readonly string[]): JsonObject {
+  return ignored.length > 0 ? { ignored_arguments: ignored } : {};
+}

@@ -1,0 +1,140 @@
+// The sandbox calls of one trajectory: started one at a time, in the order accepted, once there is a slot.
+// Invariant: every call that is pushed is settled exactly once; at most one is with the batcher at a time.
+import type { Clock, Timer } from "../core/clock.js";
+import type { SwitchyardError } from "../core/errors.js";
+import type { SlotOperation } from "../core/operation.js";
+import { failedOutcome, type Outcome } from "../core/outcome.js";
+import type { SandboxPlan } from "../tools/catalogue.js";
+import type { Runner } from "../backend/backend.js";
+import type { SlotHolder } from "./slot-holder.js";
+
+export interface QueuedCall {
+  readonly uniqId: string;
+  readonly plan: SandboxPlan;
+  readonly queueTimeoutS: number;
+  readonly noOutputTimeoutS?: number;
+  /** Run only in that life of the slot. */
+  readonly slotGeneration?: number;
+  onStarted(): void;
+  settle(outcome: Outcome): void;
+}
+
+/** Hands one operation to the batcher. */
+export type Submit = (entry: {
+  readonly runner: Runner;
+  readonly timeoutS: number;
+  readonly operation: SlotOperation;
+  onStarted(): void;
+  settle(outcome: Outcome): void;
+}) => { cancel(): void };
+
+export interface CallQueueOptions {
+  readonly clock: Clock;
+  readonly slot: SlotHolder;
+  readonly submit: Submit;
+  /** Whether a call may start now; `pump` again when that changes. */
+  mayStart(): boolean;
+}
+
+interface Waiting {
+  readonly call: QueuedCall;
+  readonly acceptedAt: number;
+  readonly timer: Timer;
+}
+
+export class CallQueue {
+  readonly #waiting: Waiting[] = [];
+  #running: { readonly uniqId: string; cancel(): void } | undefined;
+
+  constructor(private readonly options: CallQueueOptions) {}
+
+  push(call: QueuedCall): void {
+    const { clock } = this.options;
+    const timer = clock.after(call.queueTimeoutS * 1000, () => {
+      const why = `not started within the queue timeout of ${call.queueTimeoutS} s`;
+      this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", `Failed to acquire slot: ${why}`));
+    });
+    const waiting: Waiting = { call, acceptedAt: clock.now(), timer };
+    this.#waiting.push(waiting);
+    this.pump();
+  }
+
+  /** Starts the next call if it may start now. */
+  pump(): void {
+    const next = this.#waiting[0];
+    if (!next || this.#running || !this.options.mayStart()) return;
+    if (this.options.slot.slot) this.#start(next);
+    else this.options.slot.need();
+  }
+
+  /** Only the call that needed the slot fails; the next one tries again. */
+  failHead(error: SwitchyardError): void {
+    const [head] = this.#waiting;
+    if (head) this.#settleWaiting(head, failedOutcome(error.meaning.callStatus, error.message));
+    this.pump();
+  }
+
+  failQueued(error: SwitchyardError): void {
+    for (const waiting of [...this.#waiting]) {
+      this.#settleWaiting(waiting, failedOutcome(error.meaning.callStatus, error.message));
+    }
+  }
+
+  /** Harmless for a call that is not here. */
+  cancel(uniqId: string): void {
+    if (this.#running?.uniqId === uniqId) return this.#running.cancel();
+    const waiting = this.#waiting.find(({ call }) => call.uniqId === uniqId);
+    if (waiting) this.#settleWaiting(waiting, failedOutcome("CANCELLED", "Cancelled"));
+  }
+
+  cancelAll(): void {
+    for (const waiting of [...this.#waiting]) this.#settleWaiting(waiting, failedOutcome("CANCELLED", "Cancelled"));
+    this.#running?.cancel();
+  }
+
+  #settleWaiting(waiting: Waiting, outcome: Outcome): void {
+    const at = this.#waiting.indexOf(waiting);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    waiting.timer.cancel();
+    waiting.call.settle({ ...outcome, queueMs: this.options.clock.now() - waiting.acceptedAt });
+    if (this.#waiting.length === 0) this.options.slot.withdraw();
+  }
+
+  #start(waiting: Waiting): void {
+    const { slot: holder, clock, submit } = this.options;
+    const { call } = waiting;
+    const slot = holder.slot;
+    if (!slot) return;
+    const slotGeneration = holder.generation;
+    if (call.slotGeneration !== undefined && call.slotGeneration !== slotGeneration) {
+      const why = `the call asked for slot generation ${call.slotGeneration}, the trajectory has ${slotGeneration}`;
+      this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", why));
+      return this.pump();
+    }
+    this.#waiting.shift();
+    waiting.timer.cancel();
+    let startedAt = clock.now();
+    let settled = false;
+    const { operation, timeoutS } = call.plan;
+    const { noOutputTimeoutS } = call;
+    const running = submit({
+      runner: slot.runner,
+      timeoutS,
+      operation: { slot: slot.index, operation, ...(noOutputTimeoutS !== undefined && { noOutputTimeoutS }) },
+      onStarted: () => {
+        startedAt = clock.now();
+        call.onStarted();
+      },
+      settle: (outcome) => {
+        settled = true;
+        this.#running = undefined;
+        const completed = call.plan.complete(outcome, slot.runner);
+        call.settle({ ...completed, queueMs: startedAt - waiting.acceptedAt, slotGeneration });
+        this.pump();
+      },
+    });
+    // With the batcher closed the call is settled before `submit` returns.
+    if (!settled) this.#running = { uniqId: call.uniqId, cancel: () => running.cancel() };
+  }
+}

@@ -1,0 +1,127 @@
+// What one trajectory's calls have come to, by uniq_id: accepted, running, finished, acknowledged.
+// Invariants: a uniq_id is accepted once in the life of the trajectory; an outcome is kept until it is acknowledged
+// (calls of a stream) or pushed out of a bounded window (calls of Execute); digests are kept for the whole life.
+import { type Call, callDigest } from "../core/call.js";
+import { SwitchyardError } from "../core/errors.js";
+import type { Outcome } from "../core/outcome.js";
+import type { CallState } from "./session.js";
+
+export interface LedgerLimits {
+  /** Calls that are queued, running or finished and not acknowledged. */
+  readonly callsMax: number;
+  /** Bytes of outcomes kept; at it no new call starts. */
+  readonly bytesMax: number;
+}
+
+/** Digests of one trajectory; at it new calls are refused. */
+const DIGESTS_MAX = 100_000;
+/** Outcomes of Execute that are kept for a repeated request. */
+const EXECUTE_WINDOW = 64;
+/** Of an outcome beside its texts. */
+const OUTCOME_BYTES = 512;
+
+export interface Entry {
+  readonly uniqId: string;
+  state: CallState;
+  outcome: Outcome | undefined;
+  /** Whether a stream is owed the result; else only callers of Execute asked. */
+  forStream: boolean;
+  /** Callers of Execute who wait for the end. */
+  readonly waiting: ((outcome: Outcome) => void)[];
+}
+
+export type Admission =
+  | { readonly kind: "new"; readonly entry: Entry }
+  /** The same call came before: its end is, or will be, the answer. */
+  | { readonly kind: "known"; readonly entry: Entry };
+
+export class Ledger {
+  readonly #digests = new Map<string, string>();
+  readonly #entries = new Map<string, Entry>();
+  #unfinished = 0;
+  #bytes = 0;
+
+  constructor(private readonly limits: LedgerLimits) {}
+
+  /** Throws CALL_CONFLICT or LIMIT_REACHED: then the call was never accepted. */
+  admit(call: Call, forStream: boolean): Admission {
+    const digest = callDigest(call);
+    const before = this.#digests.get(call.uniqId);
+    if (before !== undefined) return { kind: "known", entry: this.#known(call.uniqId, before === digest, forStream) };
+    if (this.#digests.size >= DIGESTS_MAX)
+      throw limit(`this trajectory has had its ${DIGESTS_MAX} calls; begin another`);
+    if (this.#entries.size >= this.limits.callsMax) {
+      throw limit(`this trajectory has ${this.#entries.size} calls unfinished or unacknowledged; acknowledge results`);
+    }
+    const entry: Entry = { uniqId: call.uniqId, state: "queued", outcome: undefined, forStream, waiting: [] };
+    this.#digests.set(call.uniqId, digest);
+    this.#entries.set(call.uniqId, entry);
+    this.#unfinished += 1;
+    return { kind: "new", entry };
+  }
+
+  get(uniqId: string): Entry | undefined {
+    return this.#entries.get(uniqId);
+  }
+
+  /** Calls that are queued or running. */
+  get unfinished(): number {
+    return this.#unfinished;
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= this.limits.bytesMax;
+  }
+
+  finish(entry: Entry, outcome: Outcome): void {
+    entry.state = "finished";
+    entry.outcome = outcome;
+    this.#unfinished -= 1;
+    this.#bytes += sizeOf(outcome);
+    for (const settle of entry.waiting.splice(0)) settle(outcome);
+    if (!entry.forStream) this.#trimWindow();
+  }
+
+  /** Forgets the outcomes that a stream's client has. Unknown ids and unfinished calls are left alone. */
+  acknowledge(uniqIds: readonly string[]): void {
+    for (const uniqId of uniqIds) {
+      const entry = this.#entries.get(uniqId);
+      if (entry?.state === "finished" && entry.forStream) this.#forget(entry);
+    }
+  }
+
+  /** What a stream is owed or has not acknowledged, oldest first. */
+  forStream(): Entry[] {
+    return [...this.#entries.values()].filter((entry) => entry.forStream);
+  }
+
+  #known(uniqId: string, same: boolean, forStream: boolean): Entry {
+    if (!same) throw conflict(`uniq_id ${uniqId} was used before for another call; choose a new one`);
+    const entry = this.#entries.get(uniqId);
+    if (!entry) throw conflict(`uniq_id ${uniqId} was used before, and its result is no longer kept; choose a new one`);
+    if (forStream) entry.forStream = true;
+    return entry;
+  }
+
+  #trimWindow(): void {
+    const kept = [...this.#entries.values()].filter(({ forStream, state }) => !forStream && state === "finished");
+    for (const entry of kept.slice(0, Math.max(0, kept.length - EXECUTE_WINDOW))) this.#forget(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.uniqId);
+    if (entry.outcome) this.#bytes -= sizeOf(entry.outcome);
+  }
+}
+
+function sizeOf({ output, error }: Outcome): number {
+  return OUTCOME_BYTES + 2 * (output.length + error.length);
+}
+
+function conflict(message: string): SwitchyardError {
+  return new SwitchyardError("CALL_CONFLICT", message);
+}
+
+function limit(message: string): SwitchyardError {
+  return new SwitchyardError("LIMIT_REACHED", message);
+}

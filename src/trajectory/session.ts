@@ -1,0 +1,95 @@
+// The seam between grpc/ and trajectory/: a stream is an EventSink that the trajectory writes to, and an Attachment that
+// the stream drives. Neither side knows the other's kind, so a test can drive a trajectory without a socket.
+import type { Call } from "../core/call.js";
+import type { SwitchyardError } from "../core/errors.js";
+import type { CallStatus, Outcome } from "../core/outcome.js";
+
+export interface OpenRequest {
+  readonly trajectoryId: string;
+  /** Whoever presents it owns the trajectory; empty protects nothing. */
+  readonly resumeToken: string;
+  /** Fair-queue group; empty is a group like any other. */
+  readonly group: string;
+  /** Empty: `default`. */
+  readonly pool: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Acquire a slot now instead of at the first sandbox call. */
+  readonly acquireSlot: boolean;
+  /** Fail with TRAJECTORY_UNKNOWN rather than start anew. */
+  readonly requireResume: boolean;
+  /** Seconds; absent: `lease.default_s`; clamped to `lease.max_s`. */
+  readonly leaseS?: number;
+}
+
+export type CallState = "queued" | "running" | "finished";
+
+export type TrajectoryEvent =
+  | {
+      readonly kind: "opened";
+      readonly trajectoryId: string;
+      readonly resumed: boolean;
+      readonly incarnation: string;
+      readonly epoch: number;
+      /** 0 while the trajectory has no slot. */
+      readonly slotGeneration: number;
+      readonly leaseS: number;
+      /** Calls whose result has not been acknowledged, oldest first, at most KNOWN_MAX. */
+      readonly known: readonly { readonly uniqId: string; readonly state: CallState }[];
+      readonly knownTruncated: boolean;
+    }
+  | { readonly kind: "result"; readonly uniqId: string; readonly outcome: Outcome }
+  | {
+      readonly kind: "rejected";
+      readonly uniqId: string;
+      readonly status: CallStatus;
+      readonly error: string;
+    }
+  | { readonly kind: "slot_lost"; readonly slotGeneration: number; readonly reason: string }
+  | { readonly kind: "released"; readonly wiped: boolean }
+  | { readonly kind: "go_away"; readonly reason: string; readonly reconnectAfterS: number };
+
+/** What a trajectory writes to. Calls never throw. */
+export interface EventSink {
+  event(event: TrajectoryEvent): void;
+  /** Nothing follows. With an error the stream ends with its code, else OK. */
+  end(error?: SwitchyardError): void;
+}
+
+/** What a stream drives once `open` has succeeded. Bad calls are answered by `rejected`; nothing here throws. */
+export interface Attachment {
+  call(call: Call): void;
+  /** Harmless for a call that is unknown or finished. */
+  cancel(uniqId: string): void;
+  ack(uniqIds: readonly string[]): void;
+  release(resetWorkspace: boolean): void;
+  /** The client has no more calls: accepted ones finish, then the slot is freed and the sink ends OK. */
+  halfClose(): void;
+  /** The connection broke: calls run on, and the lease decides how long the trajectory outlives it. */
+  detach(): void;
+}
+
+export interface ExecuteRequest {
+  readonly trajectoryId: string;
+  readonly resumeToken: string;
+  readonly group: string;
+  readonly pool: string;
+  readonly call: Call;
+}
+
+export interface ReleaseRequest {
+  /** Exactly one of the two. */
+  readonly target: { readonly trajectoryId: string } | { readonly group: string };
+  readonly resumeToken: string;
+  /** Wait for the verified wipe before answering. */
+  readonly resetWorkspace: boolean;
+}
+
+/** All trajectories of one server, as grpc/ uses them. Methods throw or reject with SwitchyardError. */
+export interface Directory {
+  /** Sends `opened` to the sink first, then replays what is unacknowledged. */
+  open(request: OpenRequest, sink: EventSink): Attachment;
+  /** One call without a stream. A repeated uniq_id with the same content attaches to it or gets its result again. */
+  execute(request: ExecuteRequest): Promise<Outcome>;
+  /** Resolves with the number of trajectories released; TRAJECTORY_UNKNOWN when a named one does not exist. */
+  release(request: ReleaseRequest): Promise<{ readonly released: number; readonly wiped: boolean }>;
+}
