@@ -83,7 +83,7 @@ async function watch(child) {
     const lines = (rest + chunk).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
-      const match = /^ℹ (\w+) (\d+)$/.exec(stripVTControlCharacters(line));
+      const match = /^ℹ (tests|pass|fail|cancelled|skipped|todo) (\d+)$/.exec(stripVTControlCharacters(line));
       if (match) counts.set(match[1], Number(match[2]));
     }
   }

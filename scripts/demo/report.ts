@@ -50,7 +50,7 @@ function totals(outcomes: readonly Outcome[], status: GetStatusResponse | undefi
   const pools = (status?.pools ?? []).map((pool) => `${pool.backend}, isolation ${pool.isolation}`).join("; ");
   return [
     `repaired   ${repaired.length} of ${outcomes.length} trajectories`,
-    `tests      ${sum([...perProject.values()])} in ${perProject.size} projects, run ${runs} times in all`,
+    `tests      ${sum([...perProject.values()])} in ${perProject.size} projects; ${runs} test runs in all`,
     `calls      ${calls.length} (server: ${status?.totalRequests ?? "?"})`,
     `batches    ${status?.batches ?? "?"}, mean size ${status?.meanBatchSize.toFixed(2) ?? "?"}`,
     `queue time ${percentiles(calls.map((call) => call.queueMs))}`,

@@ -42,6 +42,8 @@ export class RunnerClient implements Runner {
   #nextCallId = 1n;
   #ready: { resolve(ready: Ready): void; reject(error: SwitchyardError): void } | undefined;
   readonly #calls = new Map<bigint, PendingCall>();
+  /** What rejects the batches on their way, should the runner be lost. */
+  readonly #batches = new Set<(error: SwitchyardError) => void>();
   readonly #opening = new Map<number, Pending>();
   readonly #closing = new Map<number, Pending>();
   readonly #events = new EventEmitter<{ slotFailed: [slot: number, error: SwitchyardError] }>();
@@ -111,7 +113,8 @@ export class RunnerClient implements Runner {
     if (this.#lostError) throw new SwitchyardError("SLOT_CHANGED", this.#lostError.message);
     const ids: bigint[] = [];
     let left = operations.length;
-    const done = new Promise<void>((resolve) => {
+    const done = new Promise<void>((resolve, reject) => {
+      this.#batches.add(reject);
       for (const [index] of operations.entries()) {
         const id = this.#nextCallId++;
         ids.push(id);
@@ -119,19 +122,17 @@ export class RunnerClient implements Runner {
           finish: (outcome) => {
             onFinished(index, outcome);
             left -= 1;
-            if (left === 0) resolve();
+            if (left > 0) return;
+            this.#batches.delete(reject);
+            resolve();
           },
         });
       }
     });
     const calls = operations.map((operation, index) => runCall(ids[index] ?? 0n, operation));
     for (const part of partsThatFit(calls)) this.#send({ $case: "runBatch", value: { timeoutS, calls: part } });
-    const lost = this.lost.then((error) => {
-      for (const id of ids) this.#calls.delete(id);
-      throw error;
-    });
     return {
-      done: Promise.race([done, lost]),
+      done,
       cancel: (index) => {
         const callId = ids[index];
         if (callId !== undefined && this.#calls.has(callId)) this.#send({ $case: "cancelCall", value: { callId } });
@@ -222,8 +223,11 @@ export class RunnerClient implements Runner {
     clearInterval(this.#pings);
     this.#ready?.reject(error);
     for (const pending of [...this.#opening.values(), ...this.#closing.values()]) pending.reject(error);
+    for (const reject of this.#batches) reject(error);
     this.#opening.clear();
     this.#closing.clear();
+    this.#batches.clear();
+    this.#calls.clear();
     this.#lose(error);
     this.link.close();
   }

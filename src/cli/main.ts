@@ -2,8 +2,8 @@
 // The `switchyard` command: commands and their flags, nothing else.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
+import { packageVersion } from "./package.js";
 import { type ServeFlags, serve } from "./serve.js";
-import { packageVersion } from "./version.js";
 
 const program = new Command("switchyard")
   .description("Runs the tool calls of RL rollouts that arrive on gRPC streams")

@@ -129,9 +129,6 @@ function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Cal
   if (wire.streamOutput) {
     throw new SwitchyardError("NOT_BUILT", "stream_output is not built yet: leave it unset");
   }
-  if (wire.noOutputTimeout !== undefined) {
-    throw new SwitchyardError("NOT_BUILT", "no_output_timeout is not built yet: leave it unset");
-  }
   if (wire.slotGeneration === 0) {
     throw new SwitchyardError("INVALID_FIELD", "slot_generation is 0: it must be at least 1, or unset for any slot");
   }
@@ -142,6 +139,9 @@ function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Cal
     streamOutput: false,
     ...(wire.timeout !== undefined && { timeoutS: secondsOf("timeout", wire.timeout) }),
     ...(wire.queueTimeout !== undefined && { queueTimeoutS: secondsOf("queue_timeout", wire.queueTimeout) }),
+    ...(wire.noOutputTimeout !== undefined && {
+      noOutputTimeoutS: secondsOf("no_output_timeout", wire.noOutputTimeout),
+    }),
     ...(wire.slotGeneration !== undefined && { slotGeneration: wire.slotGeneration }),
   };
 }

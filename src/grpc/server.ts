@@ -12,9 +12,9 @@ import {
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
+import type { Logger } from "../core/log.js";
 import { ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
-import type { Log } from "./log.js";
 import { addReflection } from "./reflection.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
@@ -39,7 +39,7 @@ export interface GrpcServerOptions {
   readonly tools: ToolLister;
   readonly status: StatusReader;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Logger;
   readonly announcement: Announcement;
   /** Live RunTrajectory streams; further ones end with LIMIT_REACHED. */
   readonly streamsMax: number;

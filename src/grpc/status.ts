@@ -3,7 +3,7 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { status as GrpcStatus, Metadata, type StatusObject } from "@grpc/grpc-js";
 import { type Reason, SwitchyardError } from "../core/errors.js";
-import type { Log } from "./log.js";
+import type { Logger } from "../core/log.js";
 import { asBuffer, headOf } from "./wire.js";
 
 export const ERROR_DOMAIN = "switchyard";
@@ -11,7 +11,7 @@ export const ERROR_DOMAIN = "switchyard";
 const MESSAGE_BYTES_MAX = 1024;
 const INTERNAL_TEXT = "internal error: the server's log says more";
 
-export function grpcStatusOf(error: unknown, log: Log): StatusObject {
+export function grpcStatusOf(error: unknown, log: Logger): StatusObject {
   if (error instanceof SwitchyardError && error.reason !== "INTERNAL") return statusObject(error.reason, error.message);
   log.error({ err: error }, "internal error");
   return statusObject("INTERNAL", INTERNAL_TEXT);

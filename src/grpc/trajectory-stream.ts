@@ -4,10 +4,10 @@
 import type { StatusObject } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
+import type { Logger } from "../core/log.js";
 import type { Attachment, Directory, EventSink, TrajectoryEvent } from "../trajectory/session.js";
 import { type ClientFrame, decodeFrame } from "./conversion.js";
 import { FrameWriter, type WritableCall } from "./frame-writer.js";
-import type { Log } from "./log.js";
 import { type Announcement, encodeFrame, type ServerFrame } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
 import { asBuffer } from "./wire.js";
@@ -23,7 +23,7 @@ export interface TrajectoryCall extends WritableCall {
 export interface StreamOptions {
   readonly directory: Directory;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Logger;
   readonly announcement: Announcement;
   readonly heartbeatMs: number;
   /**

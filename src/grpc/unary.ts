@@ -1,12 +1,12 @@
 // The unary RPCs: decode, ask, encode. Declares what ListTools and GetStatus need of the rest of the server.
 import type { handleUnaryCall } from "@grpc/grpc-js";
 import type { JsonObject } from "../core/json.js";
+import type { Logger } from "../core/log.js";
 import { GetStatusResponse, type PoolStatus } from "../gen/switchyard/v1/status.js";
 import { ListToolsResponse, ReleaseTrajectoryResponse, type Tool } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
 import { decodeExecute, decodeRelease } from "./conversion.js";
 import { durationOfMs } from "./duration.js";
-import type { Log } from "./log.js";
 import { count, encodeExecuteResponse, uint32 } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
 import { sendable } from "./struct.js";
@@ -60,7 +60,7 @@ export interface UnaryOptions {
   readonly directory: Directory;
   readonly tools: ToolLister;
   readonly status: StatusReader;
-  readonly log: Log;
+  readonly log: Logger;
   /** Around each request. */
   readonly onStart: () => void;
   readonly onEnd: () => void;

@@ -4,13 +4,13 @@
 import type { Container } from "../backend/backend.js";
 import type { Clock } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import type { PoolLog } from "./pool-log.js";
+import type { Logger } from "../core/log.js";
 import { type LeasedSlot, Slot, type SlotState } from "./slot.js";
 
 export interface PoolContainerOptions {
   readonly container: Container;
   readonly clock: Clock;
-  readonly log: PoolLog;
+  readonly log: Logger;
   readonly slotTimeoutS: number;
   /** A slot became ready or was taken out of use, or the container died. Never from within lease, release or retire. */
   readonly onChange: () => void;

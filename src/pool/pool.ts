@@ -4,10 +4,11 @@
 import type { Backend, Isolation } from "../backend/backend.js";
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError, withContext } from "../core/errors.js";
+import type { Logger } from "../core/log.js";
 import { adviseStart, afterFailure, CLOSED, isOpen } from "./breaker.js";
 import { type PoolLimits, poolLimits } from "./limits.js";
 import type { PoolContainer } from "./pool-container.js";
-import type { PoolLog } from "./pool-log.js";
+
 import { Remover } from "./remover.js";
 import { containersToStart, idleToEnd } from "./scaler.js";
 import type { LeasedSlot } from "./slot.js";
@@ -18,7 +19,7 @@ export interface PoolOptions {
   readonly name: string;
   readonly backend: Pick<Backend, "name" | "startContainer">;
   readonly clock: Clock;
-  readonly log: PoolLog;
+  readonly log: Logger;
   /** What is left out has the default of POOL_LIMITS. */
   readonly limits: Partial<PoolLimits>;
 }
@@ -77,7 +78,7 @@ export class Pool {
 
   /** Resolves when minContainers are up. Rejects, closed, when none comes up or the breaker opens on the way there. */
   async start(): Promise<void> {
-    if (this.#closing) throw shuttingDown();
+    if (this.#closing) throw this.#closedError();
     const up = new Promise<void>((resolve, reject) => {
       this.#startup = { resolve, reject };
     });
@@ -92,7 +93,7 @@ export class Pool {
 
   /** Rejects with ACQUIRE_FAILED or SANDBOX_UNAVAILABLE when no container will start, SHUTTING_DOWN, or the signal's reason. */
   acquire({ group, signal }: AcquireOptions): Promise<LeasedSlot> {
-    if (this.#closing) return Promise.reject(shuttingDown());
+    if (this.#closing) return Promise.reject(acquireShutDown());
     const slot = this.#waiters.wait(group, signal);
     this.#tend();
     return slot;
@@ -129,10 +130,10 @@ export class Pool {
   }
 
   async #shutDown(): Promise<void> {
-    const why = shuttingDown();
+    const why = this.#closedError();
     this.#again?.cancel();
     this.#failStartup(why);
-    this.#waiters.failAll(why);
+    this.#waiters.failAll(acquireShutDown());
     for (const abort of this.#starts.keys()) abort.abort(why);
     for (const member of this.#members) {
       member.die(why);
@@ -235,7 +236,7 @@ export class Pool {
   #joined(abort: AbortController, member: PoolContainer): void {
     this.#starts.delete(abort);
     if (this.#closing) {
-      member.die(shuttingDown());
+      member.die(this.#closedError());
       void this.#remover.remove(member.container);
       return;
     }
@@ -268,6 +269,10 @@ export class Pool {
     this.#startup = undefined;
   }
 
+  #closedError(): SwitchyardError {
+    return new SwitchyardError("SHUTTING_DOWN", `pool ${this.name} is shutting down`);
+  }
+
   #fields(member: PoolContainer) {
     return { pool: this.name, container_id: member.container.id };
   }
@@ -280,6 +285,6 @@ function acquireFailed(why: unknown): SwitchyardError {
   return new SwitchyardError(reason, `Failed to acquire slot: ${messageOf(why)}`, { cause: why });
 }
 
-function shuttingDown(): SwitchyardError {
+function acquireShutDown(): SwitchyardError {
   return new SwitchyardError("SHUTTING_DOWN", "Failed to acquire slot: shutting down");
 }

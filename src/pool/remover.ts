@@ -3,8 +3,8 @@
 import type { Container } from "../backend/backend.js";
 import type { Clock } from "../core/clock.js";
 import { messageOf } from "../core/errors.js";
+import type { Logger } from "../core/log.js";
 import type { PoolLimits } from "./limits.js";
-import type { PoolLog } from "./pool-log.js";
 
 export class Remover {
   readonly #removals = new Set<Promise<void>>();
@@ -14,7 +14,7 @@ export class Remover {
 
   constructor(
     private readonly clock: Clock,
-    private readonly log: PoolLog,
+    private readonly log: Logger,
     private readonly limits: PoolLimits,
   ) {}
 

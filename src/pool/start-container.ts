@@ -38,10 +38,8 @@ async function openSlots(container: Container, options: StartOptions): Promise<P
   try {
     abort.signal.throwIfAborted();
     await member.open();
-    abort.signal.throwIfAborted();
     return member;
   } catch (error) {
-    stop();
     void remover.remove(container);
     throw error;
   } finally {

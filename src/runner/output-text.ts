@@ -69,11 +69,17 @@ function countChars(bytes: Buffer): number {
 
 function nextChar(bytes: Buffer, at: number): number {
   const lead = bytes[at] ?? 0;
-  const width = lead >= 0xf0 && lead < 0xf5 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 1;
+  const width = widthOf(lead);
   let end = at + 1;
-  if (lead >= 0xf5) return end;
   while (end < at + width && continues(bytes[end])) end += 1;
   return end;
+}
+
+/** Bytes of the character that a lead byte announces; 1 for one that announces none. */
+function widthOf(lead: number): number {
+  if (lead < 0xc2 || lead > 0xf4) return 1;
+  if (lead >= 0xf0) return 4;
+  return lead >= 0xe0 ? 3 : 2;
 }
 
 function bytesOfFirstChars(bytes: Buffer, chars: number): number {

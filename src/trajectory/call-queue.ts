@@ -1,11 +1,12 @@
 // The sandbox calls of one trajectory: started one at a time, in the order accepted, once there is a slot.
 // Invariant: every call that is pushed is settled exactly once; at most one is with the batcher at a time.
+
+import type { Runner } from "../backend/backend.js";
 import type { Clock, Timer } from "../core/clock.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
 import type { SandboxPlan } from "../tools/catalogue.js";
-import type { Runner } from "../backend/backend.js";
 import type { SlotHolder } from "./slot-holder.js";
 
 export interface QueuedCall {
@@ -42,9 +43,16 @@ interface Waiting {
   readonly timer: Timer;
 }
 
+interface Running {
+  readonly uniqId: string;
+  cancel(): void;
+  /** Has an effect only while the batcher still holds the call. */
+  failUnsent(error: SwitchyardError): void;
+}
+
 export class CallQueue {
   readonly #waiting: Waiting[] = [];
-  #running: { readonly uniqId: string; cancel(): void } | undefined;
+  #running: Running | undefined;
 
   constructor(private readonly options: CallQueueOptions) {}
 
@@ -74,7 +82,9 @@ export class CallQueue {
     this.pump();
   }
 
+  /** Also what the batcher has not sent yet: by the time it would, the slot may be another trajectory's. */
   failQueued(error: SwitchyardError): void {
+    this.#running?.failUnsent(error);
     for (const waiting of [...this.#waiting]) {
       this.#settleWaiting(waiting, failedOutcome(error.meaning.callStatus, error.message));
     }
@@ -114,8 +124,9 @@ export class CallQueue {
     }
     this.#waiting.shift();
     waiting.timer.cancel();
-    let startedAt = clock.now();
+    let startedAt: number | undefined;
     let settled = false;
+    let unsentError: SwitchyardError | undefined;
     const { operation, timeoutS } = call.plan;
     const { noOutputTimeoutS } = call;
     const running = submit({
@@ -129,12 +140,25 @@ export class CallQueue {
       settle: (outcome) => {
         settled = true;
         this.#running = undefined;
-        const completed = call.plan.complete(outcome, slot.runner);
-        call.settle({ ...completed, queueMs: startedAt - waiting.acceptedAt, slotGeneration });
+        const queueMs = (startedAt ?? clock.now()) - waiting.acceptedAt;
+        if (unsentError) {
+          call.settle({ ...failedOutcome(unsentError.meaning.callStatus, unsentError.message), queueMs });
+        } else {
+          call.settle({ ...call.plan.complete(outcome, slot.runner), queueMs, slotGeneration });
+        }
         this.pump();
       },
     });
     // With the batcher closed the call is settled before `submit` returns.
-    if (!settled) this.#running = { uniqId: call.uniqId, cancel: () => running.cancel() };
+    if (settled) return;
+    this.#running = {
+      uniqId: call.uniqId,
+      cancel: () => running.cancel(),
+      failUnsent: (error) => {
+        if (startedAt !== undefined) return;
+        unsentError = error;
+        running.cancel();
+      },
+    };
   }
 }

@@ -4,8 +4,9 @@
 //          ↑        └─ failed / withdrawn ─→ none
 //
 // Invariant: at most one acquire is under way, so racing first calls end with one slot.
-import { messageOf, SwitchyardError } from "../core/errors.js";
+
 import type { Runner, SlotBinding } from "../backend/backend.js";
+import { messageOf, SwitchyardError } from "../core/errors.js";
 
 /** A slot in the hands of a trajectory, as the pool gives it. */
 export interface HeldSlot {

@@ -3,6 +3,7 @@
 // never more containers than allowed. `violations` lists what it saw broken.
 import type { Backend, Container, Runner, RunningBatch, SlotBinding } from "../../src/backend/backend.js";
 import { SwitchyardError } from "../../src/core/errors.js";
+import type { Logger } from "../../src/core/log.js";
 import type { SlotOperation } from "../../src/core/operation.js";
 import { failedOutcome, type Outcome } from "../../src/core/outcome.js";
 import type { FakeClock } from "./fake-clock.js";
@@ -14,6 +15,8 @@ export interface FakeBehaviour {
   openMs: number;
   closeMs: number;
   destroyMs: number;
+  /** Whether an aborted start rejects; else it comes up all the same. */
+  heedsAbort: boolean;
   /** Throw to make the step fail. */
   onStart(): void;
   onOpen(container: FakeContainer, slot: number): void;
@@ -27,6 +30,7 @@ const CALM: FakeBehaviour = {
   openMs: 5,
   closeMs: 5,
   destroyMs: 100,
+  heedsAbort: true,
   onStart: () => undefined,
   onOpen: () => undefined,
   onClose: () => undefined,
@@ -78,6 +82,7 @@ export class FakeBackend implements Backend {
     return new Promise((resolve, reject) => {
       const timer = this.clock.after(ms, resolve);
       signal.addEventListener("abort", () => {
+        if (!this.behaviour.heedsAbort) return;
         timer.cancel();
         reject(signal.reason);
       });
@@ -138,9 +143,9 @@ export class FakeContainer implements Container, Runner {
   }
 
   async destroy(): Promise<void> {
-    await this.backend.sleep(this.backend.behaviour.destroyMs);
     this.backend.behaviour.onDestroy(this);
     this.kill("destroyed");
+    await this.backend.sleep(this.backend.behaviour.destroyMs);
     this.backend.containers.delete(this);
   }
 
@@ -225,4 +230,10 @@ function sleepMs(operation: SlotOperation["operation"]): number {
   return match ? Number(match[1]) : 0;
 }
 
-export const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
+export const SILENT: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => SILENT,
+};

@@ -5,6 +5,7 @@ import { type ClientDuplexStream, credentials, Metadata, type ServiceError } fro
 import type { Call } from "../../src/core/call.js";
 import { systemClock } from "../../src/core/clock.js";
 import { SwitchyardError } from "../../src/core/errors.js";
+import type { Logger } from "../../src/core/log.js";
 import type { Outcome } from "../../src/core/outcome.js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import { RunTrajectoryRequest, type RunTrajectoryResponse } from "../../src/gen/switchyard/v1/trajectory.js";
@@ -98,9 +99,14 @@ export function openedEvent(trajectoryId: string) {
   } as const;
 }
 
-export class TestLog {
+export class TestLog implements Logger {
   readonly errors: unknown[] = [];
+  debug(): void {}
+  info(): void {}
   warn(): void {}
+  child(): Logger {
+    return this;
+  }
   error(fields: object, message: string): void {
     this.errors.push({ ...fields, message });
   }

@@ -3,11 +3,17 @@ import { test } from "node:test";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { status as GrpcStatus } from "@grpc/grpc-js";
 import { MEANING, type Reason, SwitchyardError } from "../../src/core/errors.js";
+import type { Logger } from "../../src/core/log.js";
 import { grpcStatusOf } from "../../src/grpc/status.js";
 
-class TestLog {
+class TestLog implements Logger {
   readonly errors: object[] = [];
+  debug(): void {}
+  info(): void {}
   warn(): void {}
+  child(): Logger {
+    return this;
+  }
   error(fields: object): void {
     this.errors.push(fields);
   }

@@ -44,6 +44,10 @@ function reasonOf(ask: { error?: unknown }): string {
   return ask.error instanceof SwitchyardError ? ask.error.reason : `no error of ours: ${ask.error}`;
 }
 
+function ids(backend: FakeBackend): string[] {
+  return [...backend.containers].map(({ id }) => id);
+}
+
 /** True at the calls of these numbers, counted from 1. */
 function atCalls(...numbers: number[]): () => boolean {
   let calls = 0;
@@ -102,13 +106,18 @@ describe("start", () => {
     });
   }
 
-  test("a start that takes longer than startTimeoutS has failed", async () => {
-    const { clock, pool } = setUp({ startTimeoutS: 60 }, { startMs: 3_600_000 });
-    const up = assert.rejects(pool.start(), { message: /container did not start within 60 s/ });
-    await clock.advance(60_000);
-    await up;
-    assert.equal(clock.timers, 0);
-  });
+  for (const [what, behaviour] of [
+    ["start", { startMs: 3_600_000 }],
+    ["opening of its slots", { openMs: 3_600_000, heedsAbort: false }],
+  ] as const) {
+    test(`a container whose ${what} takes longer than startTimeoutS has failed`, async () => {
+      const { clock, pool, backend } = setUp({ startTimeoutS: 20 }, behaviour);
+      const up = assert.rejects(pool.start(), { message: /container did not start within 20 s/ });
+      await clock.advance(21_000);
+      await up;
+      assert.equal(backend.containers.size, 0);
+    });
+  }
 
   test("a container that dies while its slots are opened has failed to start", async () => {
     const { clock, pool, backend, container } = setUp({}, { openMs: 1000 });
@@ -232,7 +241,10 @@ describe("release", () => {
     ["never ends", { closeMs: 1e9 }],
   ] as const) {
     test(`a wipe that ${what}: the slot is quarantined, its container retires and is replaced`, async () => {
-      const { clock, backend, pool, acquire, started, got } = setUp({ maxContainers: 3, slotTimeoutS: 30 }, behaviour);
+      const { clock, backend, pool, acquire, started, got } = setUp(
+        { maxContainers: 3, slotsPerContainer: 3, slotTimeoutS: 30 },
+        behaviour,
+      );
       await started();
       const [bad, neighbour] = [acquire(), acquire()];
       await settled();
@@ -240,10 +252,7 @@ describe("release", () => {
       await clock.advance(30_000);
       assert.equal(await released, false);
       await clock.advance(1000);
-      assert.deepEqual(
-        [...backend.containers].map(({ id }) => id),
-        ["c1", "c2"],
-      );
+      assert.deepEqual(ids(backend), ["c1", "c2"]);
       assert.deepEqual(neighbour.lost, []);
       const next = acquire();
       await settled();
@@ -251,12 +260,22 @@ describe("release", () => {
       const last = pool.release(got(neighbour));
       await clock.advance(31_000);
       assert.equal(await last, false);
-      assert.deepEqual(
-        [...backend.containers].map(({ id }) => id),
-        ["c2"],
-      );
+      assert.deepEqual(ids(backend), ["c2"]);
     });
   }
+
+  test("wipes under way in a container that retires are finished first", async () => {
+    const { clock, backend, pool, acquire, started, got } = setUp({}, { onClose: failing(atCalls(1)) });
+    await started();
+    const asks = [acquire(), acquire()];
+    await settled();
+    const bad = pool.release(got(asks[0] ?? {}));
+    await clock.advance(3);
+    const good = pool.release(got(asks[1] ?? {}));
+    await clock.advance(1000);
+    assert.deepEqual([await bad, await good], [false, true]);
+    assert.deepEqual(ids(backend), ["c2"]);
+  });
 
   test("a slot that cannot be opened anew retires its container; the wipe was verified all the same", async () => {
     const { clock, backend, pool, acquire, started, got } = setUp({}, { onOpen: failing(atCalls(3)) });
@@ -264,12 +283,11 @@ describe("release", () => {
     const ask = acquire();
     await settled();
     const released = pool.release(got(ask));
-    await clock.advance(3000);
+    await clock.advance(509);
     assert.equal(await released, true);
-    assert.deepEqual(
-      [...backend.containers].map(({ id }) => id),
-      ["c2"],
-    );
+    assert.equal(backend.starts, 1, "a failed reopening pauses starts");
+    await clock.advance(1000);
+    assert.deepEqual(ids(backend), ["c2"]);
     assert.deepEqual([pool.status().containers, pool.status().slotsReady], [1, 2]);
   });
 });
@@ -290,10 +308,7 @@ describe("a container that dies", () => {
     const next = acquire();
     await clock.advance(1000);
     assert.equal(got(next).id, "c2:0");
-    assert.deepEqual(
-      [...backend.containers].map(({ id }) => id),
-      ["c2"],
-    );
+    assert.deepEqual(ids(backend), ["c2"]);
     assert.equal(backend.peak, 1);
   });
 
@@ -354,6 +369,20 @@ describe("a sandbox that dies by itself", () => {
     assert.deepEqual(backend.violations, []);
   });
 
+  test("while its neighbours are being opened: it is opened anew", async () => {
+    const opened: number[] = [];
+    const { clock, pool, container } = setUp({}, { onOpen: (_, slot) => opened.push(slot) });
+    const up = pool.start();
+    await clock.advance(502);
+    container().failSlot(0);
+    await clock.advance(3);
+    await up;
+    assert.equal(pool.status().slotsReady, 1);
+    await clock.advance(10);
+    assert.equal(pool.status().slotsReady, 2);
+    assert.deepEqual(opened, [0, 1, 0]);
+  });
+
   test("while nobody holds it: it is opened anew", async () => {
     const { clock, pool, started, container } = setUp();
     await started();
@@ -366,6 +395,17 @@ describe("a sandbox that dies by itself", () => {
 });
 
 describe("starts that fail", () => {
+  test("a start that succeeds closes the breaker, and counting begins anew", async () => {
+    const limits = { minContainers: 0, failuresMax: 3 };
+    const { clock, acquire, container } = setUp(limits, { onStart: failing(atCalls(1, 2, 4, 5)) });
+    const first = acquire();
+    await clock.until(() => first.slot !== undefined, 10_000);
+    container().kill();
+    await settled();
+    const second = acquire();
+    await clock.until(() => second.slot !== undefined, 10_000);
+  });
+
   test("three of ten: everybody is served all the same", async () => {
     const random = new Random(1);
     const onStart = failing(() => random.chance(0.3));
@@ -437,10 +477,7 @@ describe("idle", () => {
     await clock.advance(299_000);
     assert.equal(backend.containers.size, 3);
     await clock.advance(2000);
-    assert.deepEqual(
-      [...backend.containers].map(({ id }) => id),
-      ["c1"],
-    );
+    assert.deepEqual(ids(backend), ["c1"]);
     await clock.advance(1_000_000);
     assert.equal(backend.containers.size, 1);
     assert.equal(clock.timers, 0);
@@ -461,7 +498,8 @@ describe("close", () => {
     await closed;
     const late = acquire();
     await settled();
-    assert.deepEqual(holder.lost, ["Failed to acquire slot: shutting down"]);
+    assert.deepEqual(holder.lost, ["pool p is shutting down"]);
+    assert.equal(messageOf(waiter.error), "Failed to acquire slot: shutting down");
     for (const ask of [waiter, late]) assert.equal(reasonOf(ask), "SHUTTING_DOWN");
     assert.equal(backend.containers.size, 0);
     assert.equal(clock.timers, 0);
@@ -478,6 +516,37 @@ describe("close", () => {
     await Promise.all([closed, up]);
     assert.equal(backend.containers.size, 0);
     assert.equal(clock.timers, 0);
+  });
+
+  test("waits for a start that does not heed the abort, and destroys what comes up", async () => {
+    const { clock, backend, pool } = setUp({}, { heedsAbort: false });
+    const up = assert.rejects(pool.start(), { reason: "SHUTTING_DOWN" });
+    await clock.advance(100);
+    let closed = false;
+    void pool.close().then(() => {
+      closed = true;
+    });
+    await clock.advance(400);
+    assert.equal(closed, false);
+    await clock.advance(100);
+    assert.equal(closed, true);
+    await up;
+    assert.equal(backend.containers.size, 0);
+  });
+
+  test("does not wait for the next attempt of a destroy() that failed", async () => {
+    const { clock, backend, pool, started, container } = setUp(
+      { backoffMs: 20_000 },
+      { onDestroy: failing(atCalls(1)) },
+    );
+    await started();
+    container().kill();
+    await clock.advance(1000);
+    assert.equal(backend.containers.size, 2);
+    const closed = pool.close();
+    await clock.advance(100);
+    await closed;
+    assert.equal(backend.containers.size, 0);
   });
 
   test("during a wipe, and with an engine that refuses: it still ends", async () => {

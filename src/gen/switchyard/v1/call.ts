@@ -118,10 +118,7 @@ export interface ToolCall {
   queueTimeout:
     | Duration
     | undefined;
-  /**
-   * Ends the call TIMED_OUT when it printed nothing for so long. A server without this feature answers `Rejected`
-   * (Execute: UNIMPLEMENTED, NOT_BUILT): this one does.
-   */
+  /** Ends the call TIMED_OUT when it printed nothing for so long. Absent or 0: no such limit. File tools ignore it. */
   noOutputTimeout:
     | Duration
     | undefined;
