@@ -13,7 +13,7 @@ import type {
   ServerFrame,
 } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
-import type { Link } from "../link/link.js";
+import { type Link, NotAFrame } from "../link/link.js";
 import type { Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
 import { outcomeOfFrame } from "./runner-outcome.js";
 
@@ -62,7 +62,7 @@ export class RunnerClient implements Runner {
       this.#lose = resolve;
     });
     link.on("frame", (frame) => this.#receive(frame));
-    link.on("closed", (error) => this.#fail("RUNNER_LOST", error ? `link broken: ${error.message}` : "link closed"));
+    link.on("closed", (error) => this.#linkClosed(error));
     this.#pings = setInterval(() => this.#ping(), PING_MS);
     this.#pings.unref();
   }
@@ -73,11 +73,13 @@ export class RunnerClient implements Runner {
 
   /** Hands over the settings; resolves when the runner has proven its sandbox by running a command in it. */
   async start(signal: AbortSignal): Promise<void> {
+    if (this.#lostError) throw this.#lostError;
     const ready = new Promise<Ready>((resolve, reject) => {
       this.#ready = { resolve, reject };
     });
     const abort = () => this.#fail("RUNNER_LOST", `runner was not ready in time: ${messageOf(signal.reason)}`);
     signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
     try {
       this.#send({ $case: "init", value: this.init });
       const { isolation, isolationReason } = await ready;
@@ -210,6 +212,11 @@ export class RunnerClient implements Runner {
     } else {
       this.#send({ $case: "ping", value: { seq: 0n } });
     }
+  }
+
+  #linkClosed(error: Error | undefined): void {
+    if (error instanceof NotAFrame) this.#violation(`bytes that are no frame: ${error.message}`);
+    else this.#fail("RUNNER_LOST", error ? `link broken: ${error.message}` : "link closed");
   }
 
   #violation(what: string): void {

@@ -16,6 +16,9 @@ import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
 import { packageVersion } from "./package.js";
 import type { Service } from "./service.js";
 
+/** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
+const LAST_RESULTS_MS = 5_000;
+
 /** Rejects, with nothing left behind, when any part cannot start. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   const instance = config.instance || instanceOf(config.listen);
@@ -66,7 +69,7 @@ async function serveTrajectories(config: Config, pools: readonly Pool[], log: Lo
     address: `${host}:${port}`,
     close: async (graceMs: number) => {
       const stopped = directory.close(graceMs);
-      await Promise.all([stopped.then(() => batcher.close()), server.close(graceMs)]);
+      await Promise.all([stopped.then(() => batcher.close()), server.close(graceMs + LAST_RESULTS_MS)]);
     },
   };
 }

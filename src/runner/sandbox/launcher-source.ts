@@ -34,11 +34,12 @@ export function launcherCommand(runFolder: string): string[] {
 const LAUNCHER_SOURCE = String.raw`
 use strict;
 my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $O_NOFOLLOW, $O_DIRECTORY) = @ARGV;
-my ($O_WRONLY, $O_CREAT, $O_NONBLOCK) = (1, 0100, 04000);
-my ($ENOENT, $EEXIST, $ENOTDIR, $EISDIR, $ELOOP) = (2, 17, 20, 21, 40);
+my ($O_WRONLY, $O_CREAT, $O_NONBLOCK, $O_PATH) = (1, 0100, 04000, 010000000);
+my ($ENOENT, $EEXIST, $ENOTDIR, $ELOOP) = (2, 17, 20, 40);
 my $ARGUMENT_MAX = 131_071;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
+close_inherited();
 syscall($prctl, 36, 1, 0, 0, 0);                          # PR_SET_CHILD_SUBREAPER
 if (open(my $score, '>', '/proc/self/oom_score_adj')) { print $score 500; }
 syscall($sigprocmask, 0, $SIGCHLD_SET, 0, 8);
@@ -52,6 +53,14 @@ my $input = '';
 my $scripts;      # whether any command was ever too long for an argument
 
 sub say_line { my $line = "$_[0]\n"; syswrite(STDOUT, $line) }
+
+# What the server's own parent left open must not reach a slot.
+sub close_inherited {
+  opendir(my $open, '/proc/self/fd') or return;
+  my @inherited = grep { /^\d+$/ && $_ > 2 } readdir $open;
+  closedir $open;
+  for my $fd (@inherited) { open(my $handle, '<&=', $fd) and close $handle }
+}
 
 sub make_pair {
   my $name = ++$pairs_made;
@@ -205,11 +214,23 @@ sub must_be_inside {
   defined $where && inside($where, $workspace) or die "Access denied: path outside workspace\n";
 }
 
+# Why an open failed: a file elsewhere and what is no file have texts of their own, whatever the kernel said.
+sub why_not {
+  my ($verb, $path, $where, $workspace) = @_;
+  my $why = "$!";
+  if (sysopen(my $there, $where, $O_PATH)) {
+    must_be_inside($there, $workspace);
+    return "Not a file: $path\n" unless -f $there;
+  }
+  return "Cannot $verb $path: $why\n";
+}
+
 sub read_file {
   my ($workspace, $path, $offset, $limit, $most) = @_;
   my @names = names_of($workspace, $path);
-  sysopen(my $file, join('/', $workspace, @names), $O_NONBLOCK)
-    or die($! == $ENOENT || $! == $ENOTDIR ? "File not found: $path\n" : "Cannot read $path: $!\n");
+  my $source = join('/', $workspace, @names);
+  sysopen(my $file, $source, $O_NONBLOCK)
+    or die($! == $ENOENT || $! == $ENOTDIR ? "File not found: $path\n" : why_not('read', $path, $source, $workspace));
   must_be_inside($file, $workspace);
   -f $file or die "Not a file: $path\n";
   my $size = -s _;
@@ -243,7 +264,7 @@ sub write_file {
   my $file;
   sysopen($file, $target, $O_WRONLY | $O_CREAT | $O_NONBLOCK | $O_NOFOLLOW, 0666)
     or $! == $ELOOP && sysopen($file, $target, $O_WRONLY | $O_NONBLOCK)
-    or die($! == $EISDIR ? "Not a file: $path\n" : "Cannot write $path: $!\n");
+    or die why_not('write', $path, $target, $workspace);
   must_be_inside($file, $workspace);
   -f $file or die "Not a file: $path\n";
   truncate($file, 0) or die "Cannot write $path: $!\n";

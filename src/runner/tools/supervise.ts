@@ -33,9 +33,13 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
     killed ??= run.kill();
   };
   const onCancel = () => end("cancel");
-  const timeout = setTimeout(() => end("timeout"), limits.timeoutS * 1000);
+  const { noOutputTimeoutS, timeoutS } = limits;
+  const timeout = setTimeout(() => end("timeout"), timeoutS * 1000);
+  // A longer silence than the timeout never comes about, and might be longer than Node's timers can wait.
   const silence =
-    limits.noOutputTimeoutS > 0 ? setTimeout(() => end("no_output"), limits.noOutputTimeoutS * 1000) : undefined;
+    noOutputTimeoutS > 0 && noOutputTimeoutS < timeoutS
+      ? setTimeout(() => end("no_output"), noOutputTimeoutS * 1000)
+      : undefined;
   cancelled.addEventListener("abort", onCancel, { once: true });
   if (cancelled.aborted) onCancel();
 
