@@ -7,17 +7,19 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { after, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { credentials } from "@grpc/grpc-js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
+import { living, uniqueSleep } from "../support/processes.js";
 import { TrajectoryClient } from "../support/trajectory-client.js";
 
 const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
 const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Killed after the test, should it still run. */
+/** Ended after the test, should it still run. */
 function serve(scope: TestContext, args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [COMMAND, "serve", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -31,8 +33,22 @@ function serve(scope: TestContext, args: readonly string[], env: Record<string, 
     heard.stderr += text;
   });
   const ended = once(child, "close").then(([code]) => ({ code, ...heard }));
-  scope.after(() => child.kill("SIGKILL"));
-  return { child, heard, ended };
+  const ready = readyLine(child.stdout, ended, heard);
+  ready.catch(() => undefined);
+  scope.after(() => {
+    child.kill("SIGTERM");
+    return ended;
+  });
+  return { child, heard, ended, ready };
+}
+
+async function readyLine(stdout: Readable, ended: Promise<unknown>, heard: { stdout: string; stderr: string }) {
+  while (!heard.stdout.includes("\n")) {
+    await Promise.race([once(stdout, "data"), ended.then(() => assert.fail(`no ready line: ${heard.stderr}`))]);
+  }
+  const [, address = "", slots] =
+    /^switchyard ready on (\S+), backend process, (\d+) slots\n$/.exec(heard.stdout) ?? [];
+  return { address, slots: Number(slots) };
 }
 
 function config(name: string, text: string): string {
@@ -103,10 +119,9 @@ test("a sandbox is required and cannot be had", async (t) => {
 test("without a sandbox it serves, says so loudly, and every result says so; SIGTERM ends it with 0 and leaves nothing", async (t) => {
   const instance = `unsandboxed-${process.pid}`;
   const text = `instance: ${instance}\npools: {default: {isolation: none, slots_per_container: 2}}`;
-  const { child, heard, ended } = serve(t, [...FREE, ...PROCESS, "--config", config("none.yaml", text)]);
-  while (!heard.stdout.includes("\n"))
-    await Promise.race([once(child.stdout, "data"), ended.then(() => assert.fail(heard.stderr))]);
-  const [, address = ""] = /^switchyard ready on (\S+), backend process, 2 slots\n$/.exec(heard.stdout) ?? [];
+  const { child, heard, ended, ready } = serve(t, [...FREE, ...PROCESS, "--config", config("none.yaml", text)]);
+  const { address, slots } = await ready;
+  assert.equal(slots, 2);
   const warning = heard.stderr.split("\n").find((line) => line.includes("COMMANDS RUN WITHOUT A SANDBOX"));
   assert.match(warning ?? "", /"level":"warn"/);
   const client = new ToolExecutorServiceClient(address, credentials.createInsecure());
@@ -122,14 +137,34 @@ test("without a sandbox it serves, says so loudly, and every result says so; SIG
       isolation: "none",
     },
   );
-  const left = await stream.bash("setsid -f sleep 3600; echo $PWD");
+  const word = uniqueSleep();
+  const left = await stream.bash(`setsid -f sleep ${word}; echo $PWD`);
   child.kill("SIGTERM");
   assert.equal((await stream.first("goAway")).reason, "the server is shutting down");
   assert.equal((await ended).code, 0);
   client.close();
   assert.match(left.output, /workspace$/);
+  assert.deepEqual(living(word), []);
   assert.deepEqual(
     readdirSync(tmpdir()).filter((name) => name.startsWith(`switchyard-${instance}`)),
     [],
   );
+});
+
+test("two servers on one machine do not take each other's processes for their own", async (t) => {
+  const file = config("small.yaml", "pools: {default: {slots_per_container: 1, max_containers: 1}}");
+  const open = async (trajectoryId: string) => {
+    const { address } = await serve(t, [...FREE, ...PROCESS, "--config", file]).ready;
+    const client = new ToolExecutorServiceClient(address, credentials.createInsecure());
+    t.after(() => client.close());
+    return TrajectoryClient.open(client, { trajectoryId });
+  };
+  const [here, there] = [await open("here"), await open("there")];
+  const word = uniqueSleep();
+  await there.bash(`sleep ${word} &`);
+  await here.bash("true");
+  here.send({ $case: "release", value: { resetWorkspace: true } });
+  assert.equal((await here.first("released")).wiped, true);
+  assert.equal(living(word).length, 1);
+  assert.equal((await there.bash("echo alive")).output, "alive");
 });
