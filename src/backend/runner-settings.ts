@@ -11,7 +11,20 @@ export interface RunnerSettings {
   readonly outputCharsMax: number;
   readonly fileBytesMax: number;
   readonly graceS: number;
+  readonly slot: SlotSettings;
 }
+
+/** What each slot may use. */
+export interface SlotSettings {
+  readonly processes: number;
+  readonly openFiles: number;
+  readonly fileMb: number;
+  readonly memoryMb: number;
+  readonly workspaceMb: number;
+  readonly workspaceInMemory: boolean;
+}
+
+const MIB = 1024 * 1024;
 
 /** User ids from here on are the slots'; Debian's own ranges end at 65,534 and its subordinate ids below 2^30. */
 const UID_FIRST = 1_100_000_000;
@@ -22,6 +35,7 @@ let uidsTaken = 0;
 export function initFrame(settings: RunnerSettings, ownUsers: boolean): Init {
   const uidBase = ownUsers ? UID_FIRST + (uidsTaken % UIDS) : 0;
   if (ownUsers) uidsTaken += settings.slots;
+  const { slot } = settings;
   return {
     slots: settings.slots,
     isolation: settings.isolation,
@@ -30,5 +44,13 @@ export function initFrame(settings: RunnerSettings, ownUsers: boolean): Init {
     fileBytesMax: settings.fileBytesMax,
     graceS: settings.graceS,
     uidBase,
+    limits: {
+      processes: slot.processes,
+      openFiles: slot.openFiles,
+      fileBytes: BigInt(slot.fileMb * MIB),
+      memoryBytes: BigInt(slot.memoryMb * MIB),
+      workspaceBytes: BigInt(slot.workspaceMb * MIB),
+      workspaceInMemory: slot.workspaceInMemory,
+    },
   };
 }

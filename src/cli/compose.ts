@@ -154,6 +154,14 @@ function poolSettings(config: Config, pool: PoolConfig) {
     outputCharsMax: config.output.chars_max,
     fileBytesMax: config.files.bytes_max,
     graceS: config.runner.grace_s,
+    slot: {
+      processes: pool.slot.processes,
+      openFiles: pool.slot.open_files,
+      fileMb: pool.slot.file_mb,
+      memoryMb: pool.slot.memory_mb,
+      workspaceMb: pool.workspace.size_mb,
+      workspaceInMemory: pool.workspace.medium === "memory",
+    },
   };
   return {
     ...settings,

@@ -33,6 +33,11 @@ function pools(config: Config): string[] {
         `pools.${name}.max_containers is ${pool.max_containers}; it must be at least min_containers (${pool.min_containers})`,
       );
     }
+    if (pool.isolation === "container" && pool.slots_per_container !== 1) {
+      broken.push(
+        `pools.${name}.slots_per_container is ${pool.slots_per_container}; with isolation container it must be 1`,
+      );
+    }
   }
   return broken;
 }

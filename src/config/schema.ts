@@ -57,6 +57,13 @@ const workspace = z.strictObject({
   size_mb: whole(1024, 1, 1_048_576, "Size of one workspace, in MiB"),
 });
 
+const slot = z.strictObject({
+  processes: whole(256, 8, 1_000_000, "Processes and threads of one slot"),
+  open_files: whole(1024, 64, 1_000_000, "Open files of each process in a slot"),
+  file_mb: whole(1024, 1, 1_048_576, "Largest file that a command may write, in MiB"),
+  memory_mb: whole(1024, 16, 16_777_216, "Resident memory of all processes of one slot, in MiB; watched once a second"),
+});
+
 const pool = z.strictObject({
   image: pattern("switchyard-sandbox:latest", /^\S+$/, "the name of an image", "Docker image of the containers"),
   slots_per_container: whole(10, 1, 1000, "Slots in each container"),
@@ -79,6 +86,7 @@ const pool = z.strictObject({
   pids: whole(1024, 32, 4_194_304, "Processes and threads that a container may have"),
   timeout_default_s: number(30, 0.1, 86_400, "Timeout of a call that names none, in seconds"),
   workspace: workspace.prefault({}),
+  slot: slot.prefault({}),
 });
 
 export const configSchema = z.strictObject({

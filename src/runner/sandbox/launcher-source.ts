@@ -1,7 +1,8 @@
 // The launcher: a small Perl program that lives inside a slot's sandbox from slot open to slot close, as its pid 1 where
 // the sandbox has pids of its own. It starts what the runner asks for, reports exact wait statuses, reaps orphans, and
 // kills all that one call started. Perl because it is in every Debian-family base image, forks in a tenth of the time
-// that Node takes, and can tell exit 137 from SIGKILL, which no shell can. No module is loaded but `strict`.
+// that Node takes, and can tell exit 137 from SIGKILL, which no shell can. No module is loaded: the interpreter alone
+// is enough.
 //
 // Untrusted code shares its uid and may take it over; it then owns no more than its own slot. The runner believes
 // nothing it says beyond that.
@@ -17,29 +18,57 @@
 
 import { constants } from "node:fs";
 
-// Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask.
+// Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask, prlimit64,
+// setgroups, setresgid, setresuid.
 const SYSCALLS: Readonly<Partial<Record<NodeJS.Architecture, readonly number[]>>> = {
-  x64: [259, 112, 157, 289, 14],
-  arm64: [33, 157, 167, 74, 135],
+  x64: [259, 112, 157, 289, 14, 302, 116, 119, 117],
+  arm64: [33, 157, 167, 74, 135, 261, 159, 149, 147],
 };
 
-/** Command line of the launcher, with the run folder as it is seen inside the sandbox. */
-export function launcherCommand(runFolder: string): string[] {
+/** Limits that every process of a slot inherits from its launcher. */
+export interface ProcessLimits {
+  /** Processes and threads of the slot's user. */
+  readonly processes: number;
+  readonly openFiles: number;
+  readonly fileBytes: number;
+}
+
+export interface LauncherSpec {
+  /** The interpreter, with what must come before its own arguments. */
+  readonly perl: readonly string[];
+  /** The run folder as it is seen inside the sandbox. */
+  readonly runFolder: string;
+  /** Whether every process that the launcher can see is the slot's. */
+  readonly isAlone: boolean;
+  /** The user that everything runs as which the launcher starts; absent: the launcher's own. */
+  readonly uid?: number;
+  readonly limits: ProcessLimits;
+}
+
+/** Command line of the launcher. */
+export function launcherCommand({ perl, runFolder, isAlone, uid = 0, limits }: LauncherSpec): string[] {
   const syscalls = SYSCALLS[process.arch];
   if (!syscalls) throw new Error(`no launcher for the ${process.arch} architecture; x64 and arm64 have one`);
   const numbers = [...syscalls, constants.O_NOFOLLOW, constants.O_DIRECTORY];
-  return ["perl", "-e", LAUNCHER_SOURCE, runFolder, ...numbers.map(String)];
+  const settings = [...numbers, isAlone ? 1 : 0, uid, limits.processes, limits.openFiles, limits.fileBytes];
+  return [...perl, "-e", LAUNCHER_SOURCE, runFolder, ...settings.map(String)];
 }
 
 const LAUNCHER_SOURCE = String.raw`
-use strict;
-my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $O_NOFOLLOW, $O_DIRECTORY) = @ARGV;
+my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $prlimit, $setgroups, $setresgid, $setresuid,
+  $O_NOFOLLOW, $O_DIRECTORY, $is_alone, $uid, @limits) = @ARGV;
+$uid += 0;
 my ($O_WRONLY, $O_CREAT, $O_NONBLOCK) = (1, 0100, 04000);
 my ($ENOENT, $EEXIST, $ENOTDIR, $EISDIR, $ELOOP) = (2, 17, 20, 21, 40);
 my $ARGUMENT_MAX = 131_071;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
 syscall($prctl, 36, 1, 0, 0, 0);                          # PR_SET_CHILD_SUBREAPER
+my %limit;
+@limit{6, 7, 1, 4} = (@limits, 0);                        # processes, open files, file size, core
+for my $resource (keys %limit) {
+  syscall($prlimit, 0, $resource + 0, pack('QQ', $limit{$resource}, $limit{$resource}), 0) == 0 or die "setrlimit $resource: $!";
+}
 if (open(my $score, '>', '/proc/self/oom_score_adj')) { print $score 500; }
 syscall($sigprocmask, 0, $SIGCHLD_SET, 0, 8);
 my $signal_fd = syscall($signalfd4, -1, $SIGCHLD_SET, 8, 02004000);
@@ -94,15 +123,17 @@ sub root_of {
   return undef;
 }
 
-# What a call started: its main process, what descends from it, and orphans that are younger than it.
+# How many processes the slot has, and those that a call started: its main process, what descends from it, and orphans
+# that are younger than it.
 sub victims {
   my ($id) = @_;
   my %all = processes();
   my ($main, $start) = $main_of{$id} ? @{$main_of{$id}} : (0, 0);
-  my @found;
+  my ($others, @found) = (0);
   for my $pid (keys %all) {
     next if $pid == $$;
     my $root = root_of($pid, \%all) or next;
+    $others++;
     if ($id ne 'all' && $root != $main && $all{$pid}[2] != $main) {
       next if exists $call_of{$root};
       my $born = $all{$root}[1];
@@ -110,15 +141,36 @@ sub victims {
     }
     push @found, $pid;
   }
-  return @found;
+  return ($others, @found);
 }
 
+# At once, so that nothing can fork away: all processes but the launcher, or all of the slot's user.
+sub kill_everything {
+  return kill 'KILL', -1 if $is_alone;
+  my $pid = fork;
+  return unless defined $pid;
+  if ($pid == 0) { become_user() and kill 'KILL', -1; exit 0 }
+  waitpid $pid, 0;
+}
+
+# For good: real, effective and saved ids.
+sub become_user {
+  return 1 unless $uid;
+  my $none = '';
+  return syscall($setgroups, 0, $none) == 0 && syscall($setresgid, $uid, $uid, $uid) == 0
+    && syscall($setresuid, $uid, $uid, $uid) == 0;
+}
+
+# Stopped before they are killed, until no new ones appear: what is stopped cannot fork.
 sub kill_call {
   my ($id) = @_;
-  for (my $round = 0; $round < 1000; $round++) {
-    my @found = victims($id);
+  my $stopped = 0;
+  for (my $round = 0; $round < 2000; $round++) {
+    my ($others, @found) = victims($id);
     last unless @found;
-    kill 'KILL', @found;
+    if (@found == $others && ($is_alone || $uid)) { kill_everything() }
+    elsif (@found > $stopped) { kill 'STOP', @found; $stopped = @found; next }
+    else { kill 'KILL', @found; $stopped = 0 }
     reap();
     select(undef, undef, undef, 0.002) if $round > 3;
   }
@@ -148,7 +200,10 @@ sub run {
   my ($out_path, $out_reader, $out, $err_path, $err_reader, $err) = @$ends;
   unlink $out_path, $err_path;
   my $pid = fork;
-  return say_line("exit $id 32512") unless defined $pid;
+  unless (defined $pid) {
+    syswrite($err, "cannot start a process: $!\n");
+    return say_line("exit $id 32256");
+  }
   $scripts ||= $fields[0] eq 'bash' && length $fields[-1] > $ARGUMENT_MAX;
   if ($pid == 0) {
     syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
@@ -156,6 +211,8 @@ sub run {
     open(STDIN, '<', '/dev/null');
     open(STDOUT, '>&', $out);
     open(STDERR, '>&', $err);
+    $fields[-1] = script_of($fields[-1]) if $fields[0] eq 'bash' && length $fields[-1] > $ARGUMENT_MAX;
+    become_user() or do { print STDERR "cannot become user $uid: $!\n"; exit 126 };
     my $kind = shift @fields;
     exec_command(@fields) if $kind eq 'bash';
     exit(eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail());
@@ -165,15 +222,18 @@ sub run {
   $main_of{$id} = [$pid, start_time($pid)];
 }
 
+# The kernel takes no argument so long: a command in a file, which bash reads whole before it runs it.
+sub script_of {
+  my $script = "$run_dir/$$.command";
+  my $file;
+  open($file, '>', $script) && chmod(0400, $script) && print($file $_[0]) && close($file) && (!$uid || chown($uid, $uid, $script))
+    or do { print STDERR "$script: $!\n"; exit 126 };
+  return ". $script";
+}
+
 sub exec_command {
   my ($folder, $entries, @rest) = @_;
   %ENV = map { split /=/, $_, 2 } splice(@rest, 0, $entries);
-  if (length $rest[-1] > $ARGUMENT_MAX) {                 # the kernel takes no longer argument
-    my $script = "$run_dir/$$.command";
-    my $file;
-    open($file, '>', $script) && print($file $rest[-1]) && close($file) or do { print STDERR "$script: $!\n"; exit 126 };
-    $rest[-1] = ". $script";
-  }
   chdir $folder or do { print STDERR "cannot enter $folder: $!\n"; exit 126 };
   exec { $rest[0] } @rest or do { print STDERR "cannot start $rest[0]: $!\n"; exit 127 };
 }

@@ -5,6 +5,7 @@ import { closeSync, constants, fstatSync, open, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import type { SandboxEntry } from "./sandbox.js";
 
 /** What a run asks of the launcher; the fields' meaning is in launcher-source.ts. */
 export type RunFields = readonly (string | Uint8Array)[];
@@ -49,12 +50,15 @@ export class Launcher {
   /** Resolves with the reason when the launcher, and with it the sandbox, is gone. */
   readonly died: Promise<string>;
 
-  /** `runFolder` is the run folder as the runner sees it; `user` the slot's own user, when the runner may choose. */
-  constructor(command: readonly string[], runFolder: string, user: { uid: number; gid: number } | undefined) {
-    const [program = "", ...args] = command;
+  /** `runFolder` is the run folder as the runner sees it. */
+  constructor(
+    private readonly entry: SandboxEntry,
+    runFolder: string,
+  ) {
+    const [program = "", ...args] = entry.command;
     this.#runFolder = runFolder;
     this.#process = spawn(program, args, {
-      ...user,
+      ...(entry.uid !== undefined && { uid: entry.uid, gid: entry.uid }),
       cwd: "/",
       env: { PATH: SEARCH_PATH },
       stdio: ["pipe", "pipe", "pipe"],
@@ -105,7 +109,7 @@ export class Launcher {
    */
   destroy(): void {
     if (this.#gone) return;
-    const inner = childrenOf(this.pid);
+    const inner = this.entry.isWrapped ? childrenOf(this.pid) : [];
     for (const pid of inner) killQuietly(pid);
     if (inner.length === 0) this.#process.kill("SIGKILL");
   }

@@ -17,8 +17,13 @@ export interface Supervised {
   /** As waitpid(2) gives it; absent when the sandbox died under the run. */
   readonly waitStatus?: number;
   /** Why we ended it; absent when it ended by itself. */
-  readonly endedFor?: "timeout" | "no_output" | "cancel";
+  readonly endedFor?: EndReason;
 }
+
+export type EndReason = "timeout" | "no_output" | AbortReason;
+
+/** What the abort signal of a run carries as its reason. */
+export type AbortReason = "cancel" | "memory" | "workspace";
 
 /** A process that was left in the background may hold the pipes for ever: after the main process's end we wait so long. */
 const DRAIN_MS = 100;
@@ -26,13 +31,13 @@ const DRAIN_MS = 100;
 export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal): Promise<Supervised> {
   const stdout = new OutputCollector(limits.charsMax);
   const stderr = new OutputCollector(limits.charsMax);
-  let endedFor: Supervised["endedFor"];
+  let endedFor: EndReason | undefined;
   let killed: Promise<void> | undefined;
-  const end = (why: NonNullable<Supervised["endedFor"]>) => {
+  const end = (why: EndReason) => {
     endedFor ??= why;
     killed ??= run.kill();
   };
-  const onCancel = () => end("cancel");
+  const onCancel = () => end(isAbortReason(cancelled.reason) ? cancelled.reason : "cancel");
   const timeout = setTimeout(() => end("timeout"), limits.timeoutS * 1000);
   const silence =
     limits.noOutputTimeoutS > 0 ? setTimeout(() => end("no_output"), limits.noOutputTimeoutS * 1000) : undefined;
@@ -61,6 +66,10 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
   await firstOf(Promise.all(drained), DRAIN_MS);
   collecting = false;
   return { stdout, stderr, ...(waitStatus !== undefined && { waitStatus }), ...(endedFor && { endedFor }) };
+}
+
+function isAbortReason(reason: unknown): reason is AbortReason {
+  return reason === "cancel" || reason === "memory" || reason === "workspace";
 }
 
 async function firstOf(work: Promise<unknown>, ms: number): Promise<void> {
