@@ -6,6 +6,7 @@ import { DockerBackend, findDocker } from "../backend/docker/docker-backend.js";
 import { lockInstance } from "../backend/instance-lock.js";
 import { ProcessBackend } from "../backend/process/process-backend.js";
 import type { RunnerSettings } from "../backend/runner-settings.js";
+import { UidBlock } from "../backend/uid-block.js";
 import { Batcher } from "../batch/batcher.js";
 import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
@@ -22,7 +23,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const unlock = await lockInstance(instance);
   const undo: (() => unknown)[] = [unlock];
   try {
-    const backend = await makeBackend(config, instance, log);
+    const uids = await UidBlock.claim();
+    undo.push(uids.release);
+    const backend = await makeBackend(config, instance, uids, log);
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
@@ -128,9 +131,9 @@ function makeServer(
   });
 }
 
-async function makeBackend(config: Config, instance: string, log: Logger): Promise<Backend> {
+async function makeBackend(config: Config, instance: string, uids: UidBlock, log: Logger): Promise<Backend> {
   const pools = new Map(Object.entries(config.pools).map(([name, pool]) => [name, poolSettings(config, pool)]));
-  if (config.backend === "process") return new ProcessBackend({ instance, pools, log });
+  if (config.backend === "process") return new ProcessBackend({ instance, pools, uids, log });
   if (config.backend === "auto") {
     const docker = await findDocker();
     if (!docker.found) {
@@ -138,10 +141,10 @@ async function makeBackend(config: Config, instance: string, log: Logger): Promi
         { reason: docker.reason },
         "NO DOCKER DAEMON ANSWERS: slots are made by the process backend, on this machine",
       );
-      return new ProcessBackend({ instance, pools, log });
+      return new ProcessBackend({ instance, pools, uids, log });
     }
   }
-  return new DockerBackend({ instance, pools, log });
+  return new DockerBackend({ instance, pools, uids, log });
 }
 
 function poolSettings(config: Config, pool: PoolConfig) {
@@ -149,7 +152,7 @@ function poolSettings(config: Config, pool: PoolConfig) {
   const settings: RunnerSettings = {
     slots: pool.slots_per_container,
     isolation: pool.isolation,
-    allowNetwork: policy.allow_network,
+    allowNetwork: policy.allow_network && pool.network !== "none",
     requireSandbox: policy.require_sandbox,
     outputCharsMax: config.output.chars_max,
     fileBytesMax: config.files.bytes_max,

@@ -8,6 +8,7 @@ import type { Backend, Container } from "../backend.js";
 import { RunnerClient } from "../runner-client.js";
 import { openRunnerLink } from "../runner-link.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
+import type { UidBlock } from "../uid-block.js";
 import { containerOptions, type DockerPool, INSTANCE_LABEL } from "./container-options.js";
 import { ensureImage, statusCode } from "./image.js";
 import { ensureRuntimeVolume } from "./runtime-volume.js";
@@ -16,6 +17,7 @@ export interface DockerBackendOptions {
   readonly instance: string;
   /** By pool name. */
   readonly pools: ReadonlyMap<string, DockerPool & RunnerSettings>;
+  readonly uids: UidBlock;
   readonly log: Logger;
 }
 
@@ -96,7 +98,7 @@ export class DockerBackend implements Backend {
     const runner = new RunnerClient(
       created.id.slice(0, 12),
       link,
-      initFrame(settings, true),
+      initFrame(settings, this.options.uids),
       settings.network !== "none",
     );
     let destroyed: Promise<void> | undefined;

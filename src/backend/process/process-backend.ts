@@ -13,11 +13,13 @@ import { RUNNER_BUNDLE } from "../package-files.js";
 import { RunnerClient } from "../runner-client.js";
 import { openRunnerLink } from "../runner-link.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
+import type { UidBlock } from "../uid-block.js";
 
 export interface ProcessBackendOptions {
   readonly instance: string;
   /** By pool name. */
   readonly pools: ReadonlyMap<string, RunnerSettings>;
+  readonly uids: UidBlock;
   readonly log: Logger;
 }
 
@@ -49,6 +51,8 @@ export class ProcessBackend implements Backend {
       env: { SWITCHYARD_NONCE: nonce, SWITCHYARD_SLOTS_FOLDER: join(folder, "slots"), SWITCHYARD_SYSTEM: "host" },
       stdio: ["pipe", "pipe", "pipe"],
       cwd: "/",
+      // Out of the terminal's reach: Ctrl-C is the server's to answer, and running calls are to finish.
+      detached: true,
     });
     const container = this.#containerOf(child, folder, nonce, settings);
     try {
@@ -71,7 +75,7 @@ export class ProcessBackend implements Backend {
     const log = this.options.log.child({ container_id: id });
     child.stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
     // Only root may give each slot a user of its own.
-    const init = initFrame(settings, process.getuid?.() === 0);
+    const init = initFrame(settings, process.getuid?.() === 0 ? this.options.uids : undefined);
     const runner = new RunnerClient(id, openRunnerLink(child.stdout, child.stdin, nonce), init, true);
     const gone = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());

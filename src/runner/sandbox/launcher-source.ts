@@ -49,17 +49,22 @@ export interface LauncherSpec {
 export function launcherCommand({ perl, runFolder, isAlone, uid = 0, limits }: LauncherSpec): string[] {
   const syscalls = SYSCALLS[process.arch];
   if (!syscalls) throw new Error(`no launcher for the ${process.arch} architecture; x64 and arm64 have one`);
-  const numbers = [...syscalls, constants.O_NOFOLLOW, constants.O_DIRECTORY];
+  const numbers = [...syscalls, constants.O_DIRECTORY];
   const settings = [...numbers, isAlone ? 1 : 0, uid, limits.processes, limits.openFiles, limits.fileBytes];
-  return [...perl, "-e", LAUNCHER_SOURCE, runFolder, ...settings.map(String)];
+  return [...perl, "-e", BOOTSTRAP, runFolder, ...settings.map(String)];
 }
 
-const LAUNCHER_SOURCE = String.raw`
+/** The launcher takes its program from this descriptor; as an argument it would fill every list of processes. */
+export const SOURCE_FD = 3;
+
+const BOOTSTRAP = `open my $f, "<&=${SOURCE_FD}"; my $p = do { local $/; <$f> }; close $f; eval $p; die $@ if $@`;
+
+export const LAUNCHER_SOURCE = String.raw`
 my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $prlimit, $setgroups, $setresgid, $setresuid,
-  $O_NOFOLLOW, $O_DIRECTORY, $is_alone, $uid, @limits) = @ARGV;
+  $O_DIRECTORY, $is_alone, $uid, @limits) = @ARGV;
 $uid += 0;
-my ($O_WRONLY, $O_CREAT, $O_NONBLOCK) = (1, 0100, 04000);
-my ($ENOENT, $EEXIST, $ENOTDIR, $EISDIR, $ELOOP) = (2, 17, 20, 21, 40);
+my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 0100, 0200, 04000, 010000000);
+my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
@@ -268,11 +273,9 @@ sub must_be_inside {
 sub read_file {
   my ($workspace, $path, $offset, $limit, $most) = @_;
   my @names = names_of($workspace, $path);
-  sysopen(my $file, join('/', $workspace, @names), $O_NONBLOCK)
+  my $file = open_regular(join('/', $workspace, @names), 0, $workspace, $path)
     or die($! == $ENOENT || $! == $ENOTDIR ? "File not found: $path\n" : "Cannot read $path: $!\n");
-  must_be_inside($file, $workspace);
-  -f $file or die "Not a file: $path\n";
-  my $size = -s _;
+  my $size = -s $file;
   my $length = $size > $offset ? $size - $offset : 0;
   $length = $limit if $limit && $limit < $length;
   $length <= $most or die "File too large: $size bytes (max $most)\n";
@@ -301,14 +304,22 @@ sub write_file {
   }
   my $target = '/proc/self/fd/' . fileno($folder) . "/$last";
   my $file;
-  sysopen($file, $target, $O_WRONLY | $O_CREAT | $O_NONBLOCK | $O_NOFOLLOW, 0666)
-    or $! == $ELOOP && sysopen($file, $target, $O_WRONLY | $O_NONBLOCK)
-    or die($! == $EISDIR ? "Not a file: $path\n" : "Cannot write $path: $!\n");
-  must_be_inside($file, $workspace);
-  -f $file or die "Not a file: $path\n";
+  sysopen($file, $target, $O_WRONLY | $O_CREAT | $O_EXCL, 0666)
+    or $! == $EEXIST && ($file = open_regular($target, $O_WRONLY, $workspace, $path))
+    or die "Cannot write $path: $!\n";
   truncate($file, 0) or die "Cannot write $path: $!\n";
   write_all($file, $content) or die "Cannot write $path: $!\n";
   syswrite(STDERR, length $content);
+}
+
+# Looked at before it is opened: opening a device or a FIFO is an act of its own.
+sub open_regular {
+  my ($where, $mode, $workspace, $path) = @_;
+  sysopen(my $found, $where, $O_PATH) or return undef;
+  must_be_inside($found, $workspace);
+  -f $found or die "Not a file: $path\n";
+  sysopen(my $file, '/proc/self/fd/' . fileno($found), $mode) or return undef;
+  return $file;
 }
 
 sub opendir_at {

@@ -4,7 +4,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, constants, fstatSync, open, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { type Readable, Writable } from "node:stream";
+import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
 import type { SandboxEntry } from "./sandbox.js";
 
 /** What a run asks of the launcher; the fields' meaning is in launcher-source.ts. */
@@ -61,8 +62,10 @@ export class Launcher {
       ...(entry.uid !== undefined && { uid: entry.uid, gid: entry.uid }),
       cwd: "/",
       env: { PATH: SEARCH_PATH },
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe", "pipe"],
     });
+    const source = this.#process.stdio[SOURCE_FD];
+    if (source instanceof Writable) source.on("error", () => undefined).end(LAUNCHER_SOURCE);
     this.#process.stdin?.on("error", () => undefined);
     this.#process.stderr?.on("data", (chunk: Buffer) => {
       this.#lastWords = (this.#lastWords + chunk.toString("utf8")).slice(-2000);
