@@ -147,7 +147,8 @@ async function makeBackend(config: Config, instance: string, uids: UidBlock, log
   return new DockerBackend({ instance, pools, uids, log });
 }
 
-function poolSettings(config: Config, pool: PoolConfig) {
+/** What a backend and its runners are told of one pool. */
+export function poolSettings(config: Config, pool: PoolConfig) {
   const { policy } = config;
   const settings: RunnerSettings = {
     slots: pool.slots_per_container,

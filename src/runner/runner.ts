@@ -10,6 +10,7 @@ import type {
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { Link } from "../link/link.js";
 import { proveIsolation } from "./proof.js";
+import { CannotStart } from "./sandbox/launcher.js";
 import type { SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
 import { Slot, type SlotSettings } from "./slot.js";
 import { runBash } from "./tools/bash.js";
@@ -173,8 +174,8 @@ export class Runner {
       finished = await this.#operate(call, timeoutS, abort.signal);
       if (wasKilled(finished) && this.#watch?.outOfMemorySince(start)) finished = { ...finished, ...OUT_OF_MEMORY };
     } catch (error) {
-      // Nothing of it ran: a run begins only once it was handed to the launcher.
-      finished = finishedWith("NOT_STARTED", text(error));
+      // Nothing of it ran: a run begins only once it was handed over. A slot that is full is its own code's doing.
+      finished = finishedWith(error instanceof CannotStart ? "TOOL_FAILED" : "NOT_STARTED", text(error));
     }
     this.#running.delete(call.callId);
     this.#send({ $case: "callFinished", value: frameOf(call.callId, finished, performance.now() - start) });

@@ -7,12 +7,17 @@
 // Untrusted code shares its uid and may take it over; it then owns no more than its own slot. The runner believes
 // nothing it says beyond that.
 //
-// Protocol. Runner to launcher, on fd 0: a line `run ID PAIR LENGTH`, followed by LENGTH bytes of fields, each a
-// 32-bit big-endian length and that many bytes; or a line `kill ID`, or `killall`. Launcher to runner, on fd 1:
-//   pair N          the FIFOs N.out and N.err exist in the run folder and wait for their reader
-//   exit ID STATUS  the main process of a call has ended; STATUS as waitpid(2) gives it
-//   killed ID       nothing that the call started is alive (`killed all`: nothing in the slot but the launcher)
-// Fields of a run: `bash`, working folder, number of environment entries, each entry, the argument list;
+// It keeps one child armed: forked, and waiting for its request on a FIFO of its own, so that a command costs its caller no
+// fork and no turn of the launcher.
+//
+// Protocol. Launcher to runner, on fd 1:
+//   armed ID        a child waits; the FIFOs ID.in, ID.out and ID.err in the run folder wait for their other ends
+//   exit ID STATUS  it has ended; STATUS as waitpid(2) gives it
+//   unable WHY      a child that was asked for could not be made
+//   killed ID       nothing that it started is alive (`killed all`: nothing in the slot but the launcher)
+// Runner to launcher, on fd 0, a line each: `arm`; `kill ID MS`, where MS is how long ago it got its request; `killall`.
+// Runner to child, on ID.in: 32-bit big-endian length, and so many bytes of fields, each again a length and its bytes.
+// Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
 // `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content.
 // The file operations end with status 0 and the file's size on stderr, or with 1 and the error text on stderr.
 
@@ -79,26 +84,47 @@ syscall($sigprocmask, 0, $SIGCHLD_SET, 0, 8);
 my $signal_fd = syscall($signalfd4, -1, $SIGCHLD_SET, 8, 02004000);
 open(my $signals, '<&=', $signal_fd) or die "signalfd: $!";
 
-my %call_of;      # pid of a main process => call id
-my %main_of;      # call id => [pid, start time]
-my (%pair, $pairs_made);
+my %id_of;        # pid of a child => its id
+my %pid_of;       # id => pid of a child that lives, or was the last to be asked to die
+my %kept;         # id => our ends of its FIFOs
+my $made = 0;
 my $input = '';
-my $scripts;      # whether any command was ever too long for an argument
 
 sub say_line { my $line = "$_[0]\n"; syswrite(STDOUT, $line) }
 
-sub make_pair {
-  my $name = ++$pairs_made;
-  my @ends;
-  for my $kind ('out', 'err') {
-    my $path = "$run_dir/$name.$kind";
-    syscall($mknodat, -100, $path, 0010600, 0) == 0 or die "mknod $path: $!";
-    sysopen(my $reader, $path, $O_NONBLOCK) or die "open $path: $!";
-    sysopen(my $writer, $path, $O_WRONLY) or die "open $path: $!";
-    push @ends, $path, $reader, $writer;
+sub arm {
+  my $id = $made + 1;
+  my %path = map { $_ => "$run_dir/$id.$_" } 'in', 'out', 'err';
+  for my $path (values %path) {
+    syscall($mknodat, -100, $path, 0010600, 0) == 0 or return unable($!, %path);
   }
-  $pair{$name} = \@ends;
-  say_line("pair $name");
+  # Readers that make sure that opening the other end never waits, nor fails.
+  my @readers = map { sysopen(my $end, $_, $O_NONBLOCK) or return unable($!, %path); $end } values %path;
+  my $pid = fork;
+  return unable($!, %path) unless defined $pid;
+  if ($pid == 0) {
+    syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
+    syscall($setsid);
+    sysopen(STDOUT, $path{out}, $O_WRONLY);
+    sysopen(STDERR, $path{err}, $O_WRONLY);
+    open(STDIN, '<', '/dev/null');
+    sysopen(my $in, $path{in}, 0);
+    @readers = ();
+    exit(run_request($in, %path));
+  }
+  $made = $id;
+  $id_of{$pid} = $id;
+  $pid_of{$id} = $pid;
+  delete $pid_of{$id - 100};
+  # Kept until it has ended, so that the runner may write whatever happens.
+  $kept{$id} = \@readers;
+  say_line("armed $id");
+}
+
+sub unable {
+  my ($why, %path) = @_;
+  unlink values %path;
+  say_line("unable $why");
 }
 
 # pid => [parent, start time, session] of every process that can be seen
@@ -128,21 +154,19 @@ sub root_of {
   return undef;
 }
 
-# How many processes the slot has, and those that a call started: its main process, what descends from it, and orphans
-# that are younger than it.
+# How many processes the slot has, and those that a child started: itself, what descends from it, and orphans that were
+# born since its request, at $since.
 sub victims {
-  my ($id) = @_;
+  my ($id, $since) = @_;
   my %all = processes();
-  my ($main, $start) = $main_of{$id} ? @{$main_of{$id}} : (0, 0);
+  my $main = $pid_of{$id} || 0;
   my ($others, @found) = (0);
   for my $pid (keys %all) {
     next if $pid == $$;
     my $root = root_of($pid, \%all) or next;
     $others++;
     if ($id ne 'all' && $root != $main && $all{$pid}[2] != $main) {
-      next if exists $call_of{$root};
-      my $born = $all{$root}[1];
-      next if $born < $start || ($born == $start && $root < $main);
+      next if exists $id_of{$root} || $all{$root}[1] < $since;
     }
     push @found, $pid;
   }
@@ -168,10 +192,11 @@ sub become_user {
 
 # Stopped before they are killed, until no new ones appear: what is stopped cannot fork.
 sub kill_call {
-  my ($id) = @_;
+  my ($id, $age_ms) = @_;
+  my $since = ticks_since_boot() - int($age_ms / 10);
   my $stopped = 0;
   for (my $round = 0; $round < 2000; $round++) {
-    my ($others, @found) = victims($id);
+    my ($others, @found) = victims($id, $since);
     last unless @found;
     if (@found == $others && ($is_alone || $uid)) { kill_everything() }
     elsif (@found > $stopped) { kill 'STOP', @found; $stopped = @found; next }
@@ -182,65 +207,65 @@ sub kill_call {
   say_line("killed $id");
 }
 
+# In the hundredths of a second in which /proc tells when a process began.
+sub ticks_since_boot {
+  open(my $uptime, '<', '/proc/uptime') or return 0;
+  my ($seconds) = split ' ', <$uptime>;
+  return int($seconds * 100);
+}
+
 sub reap {
   while ((my $pid = waitpid(-1, 1)) > 0) {
     my $status = $?;
-    my $id = delete $call_of{$pid};
+    my $id = delete $id_of{$pid};
     next unless defined $id;
+    delete $kept{$id};
     say_line("exit $id $status");
-    unlink "$run_dir/$pid.command" if $scripts;
+    unlink map { "$run_dir/$id.$_" } 'in', 'out', 'err', 'command';
   }
 }
 
-sub start_time {
-  open(my $stat, '<', "/proc/$_[0]/stat") or return 0;
-  my $line = <$stat>;
-  $line =~ s/^.*\) //s;
-  return (split ' ', $line)[19];
+# The life of an armed child: one request, then its end.
+sub run_request {
+  my ($in, %path) = @_;
+  my $header = read_exactly($in, 4);
+  return 0 unless defined $header;
+  my $request = read_exactly($in, unpack('N', $header));
+  return 0 unless defined $request;
+  close $in;
+  unlink values %path;
+  my ($kind, @fields) = unpack('(N/a*)*', $request);
+  if ($kind eq 'bash' && length $fields[-1] > $ARGUMENT_MAX) {
+    (my $script = $path{in}) =~ s/in$/command/;
+    $fields[-1] = write_script($script, $fields[-1]) or do { print STDERR "$script: $!\n"; return 126 };
+  }
+  become_user() or do { print STDERR "cannot become user $uid: $!\n"; return 126 };
+  return exec_command(@fields) if $kind eq 'bash';
+  return eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail();
 }
 
-sub run {
-  my ($id, $name, @fields) = @_;
-  my $ends = delete $pair{$name} or return say_line("exit $id 32512");
-  my ($out_path, $out_reader, $out, $err_path, $err_reader, $err) = @$ends;
-  unlink $out_path, $err_path;
-  my $pid = fork;
-  unless (defined $pid) {
-    syswrite($err, "cannot start a process: $!\n");
-    return say_line("exit $id 32256");
+sub read_exactly {
+  my ($handle, $length) = @_;
+  my $bytes = '';
+  while (length $bytes < $length) {
+    sysread($handle, $bytes, $length - length $bytes, length $bytes) or return undef;
   }
-  $scripts ||= $fields[0] eq 'bash' && length $fields[-1] > $ARGUMENT_MAX;
-  if ($pid == 0) {
-    syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
-    syscall($setsid);
-    open(STDIN, '<', '/dev/null');
-    open(STDOUT, '>&', $out);
-    open(STDERR, '>&', $err);
-    $fields[-1] = script_of($fields[-1]) if $fields[0] eq 'bash' && length $fields[-1] > $ARGUMENT_MAX;
-    become_user() or do { print STDERR "cannot become user $uid: $!\n"; exit 126 };
-    my $kind = shift @fields;
-    exec_command(@fields) if $kind eq 'bash';
-    exit(eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail());
-  }
-  $call_of{$pid} = $id;
-  %main_of = map { $_ => $main_of{$_} } values %call_of;
-  $main_of{$id} = [$pid, start_time($pid)];
+  return $bytes;
 }
 
 # The kernel takes no argument so long: a command in a file, which bash reads whole before it runs it.
-sub script_of {
-  my $script = "$run_dir/$$.command";
-  my $file;
-  open($file, '>', $script) && chmod(0400, $script) && print($file $_[0]) && close($file) && (!$uid || chown($uid, $uid, $script))
-    or do { print STDERR "$script: $!\n"; exit 126 };
+sub write_script {
+  my ($script, $command) = @_;
+  open(my $file, '>', $script) or return undef;
+  chmod(0400, $script) && print($file $command) && close($file) && (!$uid || chown($uid, $uid, $script)) or return undef;
   return ". $script";
 }
 
 sub exec_command {
   my ($folder, $entries, @rest) = @_;
   %ENV = map { split /=/, $_, 2 } splice(@rest, 0, $entries);
-  chdir $folder or do { print STDERR "cannot enter $folder: $!\n"; exit 126 };
-  exec { $rest[0] } @rest or do { print STDERR "cannot start $rest[0]: $!\n"; exit 127 };
+  chdir $folder or do { print STDERR "cannot enter $folder: $!\n"; return 126 };
+  exec { $rest[0] } @rest or do { print STDERR "cannot start $rest[0]: $!\n"; return 127 };
 }
 
 sub fail { my $why = $@; $why =~ s/\n\z//; syswrite(STDERR, $why); return 1 }
@@ -339,25 +364,14 @@ sub write_all {
   return 1;
 }
 
-# One request from the input buffer; false when it is not all there yet.
-sub take_request {
-  my $end = index($input, "\n");
-  return 0 if $end < 0;
-  my ($verb, $id, $name, $length) = split / /, substr($input, 0, $end);
-  if ($verb eq 'run') {
-    return 0 if length($input) < $end + 1 + $length;
-    my @fields = unpack('(N/a*)*', substr($input, $end + 1, $length));
-    substr($input, 0, $end + 1 + $length, '');
-    run($id, $name, @fields);
-    make_pair();
-  } else {
-    substr($input, 0, $end + 1, '');
-    kill_call($verb eq 'killall' ? 'all' : $id);
-  }
-  return 1;
+sub obey {
+  my ($verb, $id, $age_ms) = split / /, $_[0];
+  if ($verb eq 'arm') { arm() }
+  elsif ($verb eq 'kill') { kill_call($id, $age_ms) }
+  elsif ($verb eq 'killall') { kill_call('all', 0) }
 }
 
-make_pair();
+arm();
 my ($stdin_fd, $watch) = (fileno(STDIN), '');
 vec($watch, $_, 1) = 1 for $stdin_fd, $signal_fd;
 while (1) {
@@ -366,11 +380,12 @@ while (1) {
   if (vec($ready, $signal_fd, 1)) {
     sysread($signals, my $info, 128);
     reap();
+    arm() unless %id_of;
   }
   if (vec($ready, $stdin_fd, 1)) {
-    sysread(STDIN, $input, 262144, length $input) or last;
-    1 while take_request();
+    sysread(STDIN, $input, 65536, length $input) or last;
+    obey($1) while $input =~ s/^([^\n]*)\n//;
   }
 }
-kill_call('all');
+kill_call('all', 0);
 `;

@@ -1,10 +1,13 @@
-// The runner's end of one launcher: starts it in its sandbox, hands it runs, and turns its lines into the ends of calls.
-// Invariant: every run that was handed over ends exactly once, also when the launcher dies.
+// The runner's end of one launcher: starts it in its sandbox, hands requests to its armed children, and turns its lines
+// into the ends of runs.
+// Invariants: every run that was handed over ends exactly once, also when the launcher dies, lies or falls silent; what it
+// costs the runner is bounded, whoever has taken the launcher over.
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, fstatSync, open, readFileSync } from "node:fs";
-import { Socket } from "node:net";
+import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { type Readable, Writable } from "node:stream";
+import { openFifo } from "./fifo.js";
 import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
 import type { SandboxEntry } from "./sandbox.js";
 
@@ -24,8 +27,13 @@ export interface Run {
   kill(): Promise<void>;
 }
 
-interface Pair {
-  readonly name: string;
+/** The slot has no room for one more process: what runs in it has taken it. */
+export class CannotStart extends Error {}
+
+/** A child that waits for its request. */
+interface Armed {
+  readonly id: string;
+  readonly request: Socket;
   readonly stdout: Socket;
   readonly stderr: Socket;
 }
@@ -35,16 +43,18 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /** No line of an honest launcher is longer. */
 const LINE_MAX = 4096;
+/** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
+const ANSWER_MS_MAX = 10_000;
+/** Children that wait or are being made; an honest launcher never makes so many. */
+const ARMED_MAX = 16;
 
 export class Launcher {
   readonly #process: ChildProcess;
-  readonly #runFolder: string;
-  readonly #ready: Pair[] = [];
-  readonly #wanting: { resolve(pair: Pair): void; reject(error: Error): void }[] = [];
+  readonly #ready: Armed[] = [];
+  readonly #wanting: { resolve(armed: Armed): void; reject(error: Error): void }[] = [];
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
-  readonly #opening = new Set<string>();
-  #runs = 0;
+  #opening = 0;
   #gone = false;
   #heard = "";
   #lastWords = "";
@@ -54,10 +64,9 @@ export class Launcher {
   /** `runFolder` is the run folder as the runner sees it. */
   constructor(
     private readonly entry: SandboxEntry,
-    runFolder: string,
+    private readonly runFolder: string,
   ) {
     const [program = "", ...args] = entry.command;
-    this.#runFolder = runFolder;
     this.#process = spawn(program, args, {
       ...(entry.uid !== undefined && { uid: entry.uid, gid: entry.uid }),
       cwd: "/",
@@ -67,10 +76,10 @@ export class Launcher {
     const source = this.#process.stdio[SOURCE_FD];
     if (source instanceof Writable) source.on("error", () => undefined).end(LAUNCHER_SOURCE);
     this.#process.stdin?.on("error", () => undefined);
+    this.#process.stdout?.on("data", (chunk: Buffer) => this.#hear(chunk));
     this.#process.stderr?.on("data", (chunk: Buffer) => {
       this.#lastWords = (this.#lastWords + chunk.toString("utf8")).slice(-2000);
     });
-    this.#process.stdout?.on("data", (chunk: Buffer) => this.#hear(chunk));
     this.died = new Promise((resolve) => {
       const end = (how: string) => {
         resolve(this.#lastWords.trim() ? `${how}: ${this.#lastWords.trim()}` : how);
@@ -81,24 +90,26 @@ export class Launcher {
     });
   }
 
-  get pid(): number {
-    return this.#process.pid ?? 0;
-  }
-
   /** Resolves when a run can begin without delay. Rejects when the launcher died first. */
   async prepare(): Promise<void> {
-    this.#ready.unshift(await this.#takePair());
+    this.#ready.unshift(await this.#takeArmed());
   }
 
-  /** Rejects when the launcher is gone before the run could be handed over. */
+  /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
   async run(fields: RunFields): Promise<Run> {
-    const pair = await this.#takePair();
-    const id = String(++this.#runs);
+    const { id, request, stdout, stderr } = await this.#takeArmed();
     const payload = Buffer.concat(fields.flatMap(lengthPrefixed));
-    const ended = new Promise<RunEnd>((resolve) => this.#ends.set(id, resolve));
-    this.#process.stdin?.write(`run ${id} ${pair.name} ${payload.length}\n`);
-    this.#process.stdin?.write(payload);
-    return { stdout: pair.stdout, stderr: pair.stderr, ended, kill: () => this.#kill(`kill ${id}`, id) };
+    const ended = new Promise<RunEnd>((resolve) => {
+      this.#ends.set(id, (end) => {
+        request.destroy();
+        resolve(end);
+      });
+    });
+    const began = performance.now();
+    // Not ended yet: the child opens its side when it comes to it, and waits for ever once there is no other.
+    request.write(Buffer.concat(lengthPrefixed(payload)));
+    const kill = () => this.#kill(`kill ${id} ${Math.ceil(performance.now() - began)}`, id);
+    return { stdout, stderr, ended, kill };
   }
 
   /** Kills everything in the sandbox but the launcher. */
@@ -112,24 +123,47 @@ export class Launcher {
    */
   destroy(): void {
     if (this.#gone) return;
-    const inner = this.entry.isWrapped ? childrenOf(this.pid) : [];
-    for (const pid of inner) killQuietly(pid);
+    const { pid } = this.#process;
+    const inner = this.entry.isWrapped && pid !== undefined ? childrenOf(pid) : [];
+    for (const child of inner) killQuietly(child);
     if (inner.length === 0) this.#process.kill("SIGKILL");
+  }
+
+  #tell(line: string): void {
+    this.#process.stdin?.write(`${line}\n`);
   }
 
   #kill(request: string, id: string): Promise<void> {
     if (this.#gone) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#kills.set(id, resolve);
-      this.#process.stdin?.write(`${request}\n`);
+      const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
+      this.#kills.set(id, () => {
+        clearTimeout(late);
+        resolve();
+      });
+      this.#tell(request);
     });
   }
 
-  #takePair(): Promise<Pair> {
+  #takeArmed(): Promise<Armed> {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
-    const pair = this.#ready.shift();
-    if (pair) return Promise.resolve(pair);
-    return new Promise((resolve, reject) => this.#wanting.push({ resolve, reject }));
+    const armed = this.#ready.shift();
+    if (armed) return Promise.resolve(armed);
+    // After a run's end the launcher arms the next child by itself; this one is wanted before.
+    if (this.#ends.size > 0 && this.#opening === 0) this.#tell("arm");
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
+      this.#wanting.push({
+        resolve: (given) => {
+          clearTimeout(late);
+          resolve(given);
+        },
+        reject: (error) => {
+          clearTimeout(late);
+          reject(error);
+        },
+      });
+    });
   }
 
   #hear(chunk: Buffer): void {
@@ -141,49 +175,64 @@ export class Launcher {
 
   #obey(line: string): void {
     const [what, id = "", status] = line.split(" ");
-    if (what === "pair") this.#openPair(id);
-    else if (what === "exit") this.#settle(this.#ends, id, { waitStatus: Number(status) });
-    else if (what === "killed") this.#settle(this.#kills, id, undefined);
+    if (what === "armed") void this.#connect(id);
+    else if (what === "exit") this.#ended(id, Number(status));
+    else if (what === "killed") settle(this.#kills, id, undefined);
+    else if (what === "unable") {
+      this.#wanting.shift()?.reject(new CannotStart(`Cannot start a process: ${line.slice("unable ".length)}`));
+    }
   }
 
-  #settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: T): void {
-    const settle = waiting.get(id);
-    waiting.delete(id);
-    settle?.(value);
+  #ended(id: string, waitStatus: number): void {
+    if (this.#ends.has(id)) return settle(this.#ends, id, { waitStatus });
+    // Something in the slot killed the child while it waited.
+    const at = this.#ready.findIndex((armed) => armed.id === id);
+    const [dead] = at < 0 ? [] : this.#ready.splice(at, 1);
+    if (dead) letGo(dead);
   }
 
-  /** Two pairs are asked for at most; a launcher that was taken over cannot make the runner open more. */
-  #openPair(name: string): void {
-    if (!/^\d{1,10}$/.test(name) || this.#opening.size > 4 || this.#ready.length > 4) return;
-    this.#opening.add(name);
-    const path = join(this.#runFolder, name);
-    const give = async () => {
-      const stdout = await openFifo(`${path}.out`);
-      const stderr = await openFifo(`${path}.err`);
-      const pair = { name, stdout, stderr };
+  async #connect(id: string): Promise<void> {
+    if (!/^\d{1,10}$/.test(id) || this.#opening + this.#ready.length >= ARMED_MAX) return this.destroy();
+    this.#opening += 1;
+    const path = join(this.runFolder, id);
+    try {
+      const request = await openFifo(`${path}.in`, "write");
+      const armed = {
+        id,
+        request,
+        stdout: await openFifo(`${path}.out`, "read"),
+        stderr: await openFifo(`${path}.err`, "read"),
+      };
       const first = this.#wanting.shift();
-      if (first) first.resolve(pair);
-      else this.#ready.push(pair);
-    };
-    give()
-      .catch((error: unknown) => {
-        this.#lastWords += `\n${String(error)}`;
-        this.destroy();
-      })
-      .finally(() => this.#opening.delete(name));
+      if (first) first.resolve(armed);
+      else if (this.#gone) letGo(armed);
+      else this.#ready.push(armed);
+    } catch (error) {
+      this.#lastWords += `\n${String(error)}`;
+      this.destroy();
+    } finally {
+      this.#opening -= 1;
+    }
   }
 
   #bury(): void {
     if (this.#gone) return;
     this.#gone = true;
-    for (const { stdout, stderr } of this.#ready.splice(0)) {
-      stdout.destroy();
-      stderr.destroy();
-    }
+    for (const armed of this.#ready.splice(0)) letGo(armed);
     for (const { reject } of this.#wanting.splice(0)) reject(new Error("the sandbox is gone"));
-    for (const id of [...this.#ends.keys()]) this.#settle(this.#ends, id, {});
-    for (const id of [...this.#kills.keys()]) this.#settle(this.#kills, id, undefined);
+    for (const id of [...this.#ends.keys()]) settle(this.#ends, id, {});
+    for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);
   }
+}
+
+function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: T): void {
+  const done = waiting.get(id);
+  waiting.delete(id);
+  done?.(value);
+}
+
+function letGo({ request, stdout, stderr }: Armed): void {
+  for (const socket of [request, stdout, stderr]) socket.destroy();
 }
 
 function childrenOf(pid: number): number[] {
@@ -207,20 +256,4 @@ function lengthPrefixed(field: string | Uint8Array): Uint8Array[] {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bytes.length);
   return [length, bytes];
-}
-
-/** The slot's code may have put anything in the FIFO's place, so no link is followed and nothing but a FIFO is read. */
-function openFifo(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW, (error, fd) => {
-      if (error) return reject(error);
-      if (!fstatSync(fd).isFIFO()) {
-        closeSync(fd);
-        return reject(new Error(`${path} is not a FIFO`));
-      }
-      const socket = new Socket({ fd, readable: true, writable: false });
-      socket.on("error", () => socket.destroy());
-      resolve(socket);
-    });
-  });
 }
