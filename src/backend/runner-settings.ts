@@ -23,6 +23,8 @@ export interface SlotSettings {
   readonly memoryMb: number;
   readonly workspaceMb: number;
   readonly workspaceInMemory: boolean;
+  /** /tmp and /dev/shm, each. */
+  readonly scratchMb: number;
 }
 
 const MIB = 1024 * 1024;
@@ -45,6 +47,7 @@ export function initFrame(settings: RunnerSettings, uids: UidBlock | undefined):
       memoryBytes: BigInt(slot.memoryMb * MIB),
       workspaceBytes: BigInt(slot.workspaceMb * MIB),
       workspaceInMemory: slot.workspaceInMemory,
+      scratchBytes: BigInt(slot.scratchMb * MIB),
     },
   };
 }

@@ -17,6 +17,9 @@ import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
 import { packageVersion } from "./package.js";
 import type { Service } from "./service.js";
 
+/** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
+const LAST_RESULTS_MS = 5_000;
+
 /** Rejects, with nothing left behind, when any part cannot start. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   const instance = config.instance || instanceOf(config.listen);
@@ -34,13 +37,24 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const { address, close } = await serveTrajectories(config, pools, log);
     const endAll = once(async (graceMs: number) => {
       await close(graceMs);
-      for (const step of undo.reverse()) await step();
+      await takeBack(undo, log);
     });
     const slots = pools.reduce((sum, pool) => sum + pool.status().slotsReady, 0);
     return { address, backend: backend.name, slots, close: endAll };
   } catch (error) {
-    for (const step of undo.reverse()) await step();
+    await takeBack(undo, log);
     throw error;
+  }
+}
+
+/** Last things first; one that fails does not keep the others. */
+async function takeBack(undo: (() => unknown)[], log: Logger): Promise<void> {
+  for (const step of undo.reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      log.error({ err: error }, "a part of the server could not be ended");
+    }
   }
 }
 
@@ -69,7 +83,7 @@ async function serveTrajectories(config: Config, pools: readonly Pool[], log: Lo
     address: `${host}:${port}`,
     close: async (graceMs: number) => {
       const stopped = directory.close(graceMs);
-      await Promise.all([stopped.then(() => batcher.close()), server.close(graceMs)]);
+      await Promise.all([stopped.then(() => batcher.close()), server.close(graceMs + LAST_RESULTS_MS)]);
     },
   };
 }
@@ -163,6 +177,7 @@ export function poolSettings(config: Config, pool: PoolConfig) {
       openFiles: pool.slot.open_files,
       fileMb: pool.slot.file_mb,
       memoryMb: pool.slot.memory_mb,
+      scratchMb: pool.slot.scratch_mb,
       workspaceMb: pool.workspace.size_mb,
       workspaceInMemory: pool.workspace.medium === "memory",
     },

@@ -12,6 +12,9 @@ export interface Clock {
   after(delayMs: number, fire: () => void): Timer;
 }
 
+/** A longer one of Node's timers would fire at once. */
+const DELAY_MS_MAX = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(delayMs, fire) {
@@ -19,7 +22,13 @@ export const systemClock: Clock = {
       const immediate = setImmediate(fire);
       return { cancel: () => clearImmediate(immediate) };
     }
-    const timeout = setTimeout(fire, delayMs);
-    return { cancel: () => clearTimeout(timeout) };
+    if (delayMs <= DELAY_MS_MAX) {
+      const timeout = setTimeout(fire, delayMs);
+      return { cancel: () => clearTimeout(timeout) };
+    }
+    let timer = this.after(DELAY_MS_MAX, () => {
+      timer = this.after(delayMs - DELAY_MS_MAX, fire);
+    });
+    return { cancel: () => timer.cancel() };
   },
 };

@@ -14,9 +14,12 @@ export interface Codec<Out, In> {
 
 interface LinkEvents<In> {
   frame: [frame: In];
-  /** Once; `error` says why, when it was not an ordinary end. */
+  /** Once; `error` says why, when it was not an ordinary end: a NotAFrame when the other side broke the rules. */
   closed: [error: Error | undefined];
 }
+
+/** What arrived is too long for a frame, or cannot be decoded as one. */
+export class NotAFrame extends Error {}
 
 export function resyncMarker(nonce: string): Buffer {
   return Buffer.from(`\nswitchyard-link ${nonce}\n`);
@@ -62,9 +65,26 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
     if (this.#closed) return;
     try {
       const synced = this.#synced ? chunk : this.#afterMarker(chunk);
-      if (synced) for (const body of this.#frames.push(synced)) this.emit("frame", this.codec.decode(body));
+      if (synced) for (const frame of this.#decode(synced)) this.emit("frame", frame);
     } catch (error) {
       this.#close(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  *#decode(chunk: Buffer): Generator<In> {
+    const bodies = this.#frames.push(chunk);
+    for (;;) {
+      let frame: In;
+      try {
+        const next = bodies.next();
+        if (next.done) return;
+        frame = this.codec.decode(next.value);
+      } catch (cause) {
+        throw new NotAFrame(cause instanceof Error ? cause.message : String(cause), { cause });
+      }
+      // A listener may have closed the link over the frame before.
+      if (this.#closed) return;
+      yield frame;
     }
   }
 

@@ -2,8 +2,9 @@
 // stdout and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER, SWITCHYARD_RUNTIME (the folder it came
 // in, absent on the host), SWITCHYARD_SYSTEM (`image`: slots see
 // the whole image; `host`: only its system folders).
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
+import { removeTree } from "../core/remove-tree.js";
 import { RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { Link } from "../link/link.js";
@@ -45,8 +46,7 @@ const runner = new Runner(link, {
   hidden: onHost ? readdirSync("/").filter((name) => !HOST_SYSTEM_FOLDERS.includes(name)) : ["switchyard"],
   perl: bundledPerl(runtime),
   exit: (code) => {
-    rmSync(slotsFolder, { recursive: true, force: true });
-    process.exit(code);
+    void removeTree(slotsFolder).finally(() => process.exit(code));
   },
   log: (text) => process.stderr.write(`${text}\n`),
 });

@@ -71,8 +71,17 @@ function nextChar(bytes: Buffer, at: number): number {
   const lead = bytes[at] ?? 0;
   const width = widthOf(lead);
   let end = at + 1;
+  if (!canFollow(lead, bytes[end])) return end;
   while (end < at + width && continues(bytes[end])) end += 1;
   return end;
+}
+
+/** After some lead bytes not every continuation makes a character: overlong forms, surrogates, beyond U+10FFFF. */
+function canFollow(lead: number, second = 0): boolean {
+  if (lead === 0xe0) return second >= 0xa0;
+  if (lead === 0xed) return second < 0xa0;
+  if (lead === 0xf0) return second >= 0x90;
+  return lead !== 0xf4 || second < 0x90;
 }
 
 /** Bytes of the character that a lead byte announces; 1 for one that announces none. */

@@ -43,30 +43,38 @@ async function strongest(settings: Settings): Promise<Proof> {
       await attempt(settings);
       return { kind, reason: reasons.join("; ") };
     } catch (error) {
-      reasons.push(`${kind} does not work here: ${error instanceof Error ? error.message : String(error)}`);
+      // Anything else, such as a slot that could not be closed, says nothing about what works here.
+      if (!(error instanceof CannotEnter)) throw error;
+      reasons.push(`${kind} does not work here: ${error.message}`);
     }
   }
   return { kind: "none", reason: reasons.join("; ") };
 }
+
+/** The sandbox cannot be had on this machine. */
+class CannotEnter extends Error {}
 
 async function tryNamespaces(settings: Settings): Promise<void> {
   const kinds = ["pid", "mnt", "user", "ipc", ...(settings.allowNetwork ? [] : ["net"])];
   const links = kinds.map((kind) => `/proc/self/ns/${kind}`);
   const seen = (await inTrialSlot("namespace", settings, `readlink ${links.join(" ")}`)).split("\n");
   const shared = links.filter((link, at) => seen[at] === readlinkSync(link));
-  if (shared.length > 0) throw new Error(`the sandbox shares ${shared.join(", ")} with its runner`);
+  if (shared.length > 0) throw new CannotEnter(`the sandbox shares ${shared.join(", ")} with its runner`);
 }
 
 async function tryUser(settings: Settings): Promise<void> {
-  if (settings.uid === undefined) throw new Error("the runner is not root, so it cannot choose users");
+  if (settings.uid === undefined) throw new CannotEnter("the runner is not root, so it cannot choose users");
   const seen = await inTrialSlot("uid", settings, "id -u; id -G");
-  if (seen !== `${settings.uid}\n${settings.uid}`) throw new Error(`commands run as ${seen}, not as ${settings.uid}`);
+  if (seen !== `${settings.uid}\n${settings.uid}`)
+    throw new CannotEnter(`commands run as ${seen}, not as ${settings.uid}`);
 }
 
 async function inTrialSlot(kind: SandboxKind, settings: Settings, command: string): Promise<string> {
   const slot = new Slot("self-test", { ...settings, kind }, () => undefined);
   try {
-    await slot.open();
+    await slot.open().catch((error: unknown) => {
+      throw new CannotEnter(error instanceof Error ? error.message : String(error));
+    });
     const seen = await runBash(slot, command, TRIAL_LIMITS, new AbortController().signal);
     if (seen.status !== "OK") throw new Error(`${seen.error}: ${seen.output}`);
     return seen.output;

@@ -208,6 +208,8 @@ export class Runner {
   }
 }
 
+/** Of an error text; the server takes no longer one. */
+const ERROR_CHARS_MAX = 5_000;
 const OUT_OF_MEMORY = { status: "OUT_OF_MEMORY", error: "Out of memory: killed by the container's limit" } as const;
 
 /** By SIGKILL: the main process itself, or one whose exit code a shell passed on. */
@@ -224,6 +226,7 @@ function slotLimits({ limits }: Init): SlotLimits {
     memoryBytes: Number(limits.memoryBytes),
     workspaceBytes: Number(limits.workspaceBytes),
     workspaceInMemory: limits.workspaceInMemory,
+    scratchBytes: Number(limits.scratchBytes),
   };
 }
 
@@ -232,7 +235,7 @@ function frameOf(callId: bigint, finished: Finished, execMs: number): CallFinish
     callId,
     status: finished.status,
     output: finished.output,
-    error: finished.error,
+    error: finished.error.slice(0, ERROR_CHARS_MAX),
     exitCode: finished.exitCode,
     signal: finished.signal ?? "",
     outputBytes: BigInt(finished.outputBytes),

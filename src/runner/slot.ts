@@ -6,9 +6,9 @@
 // Invariant: `closed` means verified: no process of the slot lives, and its folder is out of every later sandbox's reach.
 import { randomBytes } from "node:crypto";
 import { chownSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { removeTree } from "../core/remove-tree.js";
 import { Launcher, type Run, type RunFields, SEARCH_PATH } from "./sandbox/launcher.js";
 import { runFolder, type SandboxKind, type SlotLimits, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
 import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
@@ -128,7 +128,7 @@ export class Slot {
     const trash = join(this.settings.slotsFolder, `deleted-${randomBytes(8).toString("hex")}`);
     renameSync(this.folder, trash);
     // Out of reach already; the deletion itself keeps nobody waiting but the slot's next close.
-    this.#deleting = rm(trash, { recursive: true, force: true, maxRetries: 3 });
+    this.#deleting = removeTree(trash);
     this.#deleting.catch(() => undefined);
     this.#state = "closed";
   }

@@ -1,8 +1,9 @@
 // Looks once a second at what the kernel does not bound for us: the memory of each slot and the size of its workspace,
 // and remembers when the container's memory limit last killed something.
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
+import { userOf } from "./sandbox/sweep.js";
 
 const PERIOD_MS = 1000;
 /** Measuring a workspace may take this share of the time at most; a large one is looked at less often. */
@@ -87,7 +88,7 @@ function memoryByUser(): Map<number, number> {
   const bytes = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid || name === "1") continue;
-    const uid = statSync(`/proc/${name}`, { throwIfNoEntry: false })?.uid;
+    const uid = userOf(name);
     if (uid !== undefined) bytes.set(uid, (bytes.get(uid) ?? 0) + privateBytes(name));
   }
   return bytes;

@@ -50,6 +50,7 @@ export class Ledger {
     if (before !== undefined) return { kind: "known", entry: this.#known(call.uniqId, before === digest, forStream) };
     if (this.#digests.size >= DIGESTS_MAX)
       throw limit(`this trajectory has had its ${DIGESTS_MAX} calls; begin another`);
+    if (this.#entries.size >= this.limits.callsMax) this.#dropWindow(1);
     if (this.#entries.size >= this.limits.callsMax) {
       throw limit(`this trajectory has ${this.#entries.size} calls unfinished or unacknowledged; acknowledge results`);
     }
@@ -79,7 +80,7 @@ export class Ledger {
     this.#unfinished -= 1;
     this.#bytes += sizeOf(outcome);
     for (const settle of entry.waiting.splice(0)) settle(outcome);
-    if (!entry.forStream) this.#trimWindow();
+    if (!entry.forStream || this.isFull) this.#trimWindow();
   }
 
   /** Forgets the outcomes that a stream's client has. Unknown ids and unfinished calls are left alone. */
@@ -103,9 +104,20 @@ export class Ledger {
     return entry;
   }
 
+  /** The newest stays, for a repeated request. */
   #trimWindow(): void {
-    const kept = [...this.#entries.values()].filter(({ forStream, state }) => !forStream && state === "finished");
-    for (const entry of kept.slice(0, Math.max(0, kept.length - EXECUTE_WINDOW))) this.#forget(entry);
+    this.#dropWindow(this.#window().length - EXECUTE_WINDOW);
+    while (this.isFull && this.#window().length > 1) this.#dropWindow(1);
+  }
+
+  /** Nobody acknowledges the results of Execute, so they must not keep new calls out. */
+  #dropWindow(count: number): void {
+    for (const entry of this.#window().slice(0, Math.max(0, count))) this.#forget(entry);
+  }
+
+  /** Finished calls of Execute, oldest first. */
+  #window(): Entry[] {
+    return [...this.#entries.values()].filter(({ forStream, state }) => !forStream && state === "finished");
   }
 
   #forget(entry: Entry): void {

@@ -1,6 +1,6 @@
 // All trajectories of one server: found by id, guarded by their tokens, forgotten when they end.
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Clock } from "../core/clock.js";
+import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
 import type { Catalogue } from "../tools/catalogue.js";
@@ -79,10 +79,12 @@ export class TrajectoryDirectory implements Directory {
     const reason = "the server is shutting down";
     const goAway = { kind: "go_away", reason, reconnectAfterS: 1 } as const;
     const drained = Promise.all(trajectories.map((trajectory) => trajectory.drain(goAway)));
-    await Promise.race([
-      drained,
-      new Promise((resolve) => this.options.clock.after(graceMs, () => resolve(undefined))),
-    ]);
+    let timer: Timer | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = this.options.clock.after(graceMs, resolve);
+    });
+    await Promise.race([drained, over]);
+    timer?.cancel();
     const error = new SwitchyardError("SHUTTING_DOWN", reason);
     await Promise.all(trajectories.map((trajectory) => trajectory.shutDown(error)));
   }

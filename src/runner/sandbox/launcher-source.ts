@@ -73,6 +73,7 @@ my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
+close_inherited();
 syscall($prctl, 36, 1, 0, 0, 0);                          # PR_SET_CHILD_SUBREAPER
 my %limit;
 @limit{6, 7, 1, 4} = (@limits, 0);                        # processes, open files, file size, core
@@ -80,6 +81,7 @@ for my $resource (keys %limit) {
   syscall($prlimit, 0, $resource + 0, pack('QQ', $limit{$resource}, $limit{$resource}), 0) == 0 or die "setrlimit $resource: $!";
 }
 if (open(my $score, '>', '/proc/self/oom_score_adj')) { print $score 500; }
+syscall($prctl, 4, 0, 0, 0, 0);                           # PR_SET_DUMPABLE: nobody attaches to the launcher
 syscall($sigprocmask, 0, $SIGCHLD_SET, 0, 8);
 my $signal_fd = syscall($signalfd4, -1, $SIGCHLD_SET, 8, 02004000);
 open(my $signals, '<&=', $signal_fd) or die "signalfd: $!";
@@ -91,6 +93,14 @@ my $made = 0;
 my $input = '';
 
 sub say_line { my $line = "$_[0]\n"; syswrite(STDOUT, $line) }
+
+# What the server's own parent left open must not reach a slot.
+sub close_inherited {
+  opendir(my $open, '/proc/self/fd') or return;
+  my @inherited = grep { /^\d+$/ && $_ > 2 } readdir $open;
+  closedir $open;
+  for my $fd (@inherited) { open(my $handle, '<&=', $fd) and close $handle }
+}
 
 sub arm {
   my $id = $made + 1;
@@ -105,6 +115,7 @@ sub arm {
   if ($pid == 0) {
     syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
     syscall($setsid);
+    syscall($prctl, 1, 9, 0, 0, 0);                       # PR_SET_PDEATHSIG: never left waiting by a dead launcher
     sysopen(STDOUT, $path{out}, $O_WRONLY);
     sysopen(STDERR, $path{err}, $O_WRONLY);
     open(STDIN, '<', '/dev/null');
@@ -130,9 +141,11 @@ sub unable {
 # pid => [parent, start time, session] of every process that can be seen
 sub processes {
   my %found;
-  opendir(my $proc, '/proc') or return %found;
+  # Without a list of processes none could be killed; the launcher's own end, as pid 1, kills them all.
+  opendir(my $proc, '/proc') or die "/proc: $!";
+  local $/;                                               # a process may have put a newline into its name
   for my $pid (grep { /^\d+$/ } readdir $proc) {
-    open(my $stat, '<', "/proc/$pid/stat") or next;
+    open(my $stat, '<', "/proc/$pid/stat") or $! == $ENOENT ? next : die "/proc/$pid/stat: $!";
     my $line = <$stat>;
     next unless defined $line && $line =~ /^.*\) (\S) (\d+) \d+ (\d+)/s;
     next if $1 eq 'Z' || $1 eq 'X';
@@ -195,10 +208,11 @@ sub kill_call {
   my ($id, $age_ms) = @_;
   my $since = ticks_since_boot() - int($age_ms / 10);
   my $stopped = 0;
-  for (my $round = 0; $round < 2000; $round++) {
+  for (my $round = 0; ; $round++) {
     my ($others, @found) = victims($id, $since);
     last unless @found;
-    if (@found == $others && ($is_alone || $uid)) { kill_everything() }
+    die "cannot kill @found" if $round > 2000;
+    if (@found == $others && ($is_alone || $uid)) { kill_everything(); kill 'KILL', @found }
     elsif (@found > $stopped) { kill 'STOP', @found; $stopped = @found; next }
     else { kill 'KILL', @found; $stopped = 0 }
     reap();
@@ -258,7 +272,7 @@ sub write_script {
   my ($script, $command) = @_;
   open(my $file, '>', $script) or return undef;
   chmod(0400, $script) && print($file $command) && close($file) && (!$uid || chown($uid, $uid, $script)) or return undef;
-  return ". $script";
+  return ". '$script'";
 }
 
 sub exec_command {

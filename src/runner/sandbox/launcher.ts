@@ -44,8 +44,14 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /** No line of an honest launcher is longer. */
 const LINE_MAX = 4096;
 /** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
-const ANSWER_MS_MAX = 10_000;
-/** Children that wait or are being made; an honest launcher never makes so many. */
+const ANSWER_MS_MAX = 5_000;
+/** Ended runs whose output something in the slot still holds open; the oldest beyond them is cut off. */
+const LINGERING_MAX = 64;
+/** How long the last lines of a dead launcher may take to be read, in milliseconds. */
+const LAST_LINES_MS = 200;
+/** What waitpid(2) can give. */
+const WAIT_STATUS = /^\d{1,5}$/;
+/** Children that wait; an honest launcher never makes so many. */
 const ARMED_MAX = 16;
 
 export class Launcher {
@@ -54,7 +60,7 @@ export class Launcher {
   readonly #wanting: { resolve(armed: Armed): void; reject(error: Error): void }[] = [];
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
-  #opening = 0;
+  readonly #lingering = new Set<Run>();
   #gone = false;
   #heard = "";
   #lastWords = "";
@@ -86,7 +92,16 @@ export class Launcher {
         this.#bury();
       };
       this.#process.once("error", (error) => end(error.message));
-      this.#process.once("exit", (code, signal) => end(signal ? `killed by ${signal}` : `exit code ${code}`));
+      // Its last lines may still be on their way.
+      this.#process.once("exit", (code, signal) => {
+        const how = signal ? `killed by ${signal}` : `exit code ${code}`;
+        const late = setTimeout(() => end(how), LAST_LINES_MS);
+        this.#process.stdout?.once("close", () => {
+          clearTimeout(late);
+          end(how);
+        });
+        if (this.#process.stdout?.closed) end(how);
+      });
     });
   }
 
@@ -109,7 +124,9 @@ export class Launcher {
     // Not ended yet: the child opens its side when it comes to it, and waits for ever once there is no other.
     request.write(Buffer.concat(lengthPrefixed(payload)));
     const kill = () => this.#kill(`kill ${id} ${Math.ceil(performance.now() - began)}`, id);
-    return { stdout, stderr, ended, kill };
+    const run = { stdout, stderr, ended, kill };
+    void ended.then(() => this.#linger(run));
+    return run;
   }
 
   /** Kills everything in the sandbox but the launcher. */
@@ -150,7 +167,7 @@ export class Launcher {
     const armed = this.#ready.shift();
     if (armed) return Promise.resolve(armed);
     // After a run's end the launcher arms the next child by itself; this one is wanted before.
-    if (this.#ends.size > 0 && this.#opening === 0) this.#tell("arm");
+    if (this.#ends.size > this.#wanting.length) this.#tell("arm");
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
       this.#wanting.push({
@@ -166,6 +183,22 @@ export class Launcher {
     });
   }
 
+  /** Each costs two descriptors of the runner's, which all slots share. */
+  #linger(run: Run): void {
+    const streams = [run.stdout, run.stderr];
+    const forget = () => {
+      if (streams.every(({ closed }) => closed)) this.#lingering.delete(run);
+    };
+    this.#lingering.add(run);
+    for (const stream of streams) stream.once("close", forget);
+    forget();
+    const [oldest] = this.#lingering;
+    if (this.#lingering.size <= LINGERING_MAX || !oldest) return;
+    this.#lingering.delete(oldest);
+    oldest.stdout.destroy();
+    oldest.stderr.destroy();
+  }
+
   #hear(chunk: Buffer): void {
     const lines = (this.#heard + chunk.toString("latin1")).split("\n");
     this.#heard = lines.pop() ?? "";
@@ -174,13 +207,13 @@ export class Launcher {
   }
 
   #obey(line: string): void {
-    const [what, id = "", status] = line.split(" ");
-    if (what === "armed") void this.#connect(id);
-    else if (what === "exit") this.#ended(id, Number(status));
+    const [what, id = "", status = ""] = line.split(" ");
+    if (what === "armed") this.#connect(id);
+    else if (what === "exit" && WAIT_STATUS.test(status)) this.#ended(id, Number(status));
     else if (what === "killed") settle(this.#kills, id, undefined);
     else if (what === "unable") {
       this.#wanting.shift()?.reject(new CannotStart(`Cannot start a process: ${line.slice("unable ".length)}`));
-    }
+    } else this.destroy();
   }
 
   #ended(id: string, waitStatus: number): void {
@@ -191,27 +224,24 @@ export class Launcher {
     if (dead) letGo(dead);
   }
 
-  async #connect(id: string): Promise<void> {
-    if (!/^\d{1,10}$/.test(id) || this.#opening + this.#ready.length >= ARMED_MAX) return this.destroy();
-    this.#opening += 1;
+  #connect(id: string): void {
+    if (!/^\d{1,10}$/.test(id) || this.#ready.length >= ARMED_MAX || this.#gone) return this.destroy();
     const path = join(this.runFolder, id);
+    const opened: Socket[] = [];
+    const open = (kind: string, mode: "read" | "write") => {
+      const socket = openFifo(`${path}.${kind}`, mode);
+      opened.push(socket);
+      return socket;
+    };
     try {
-      const request = await openFifo(`${path}.in`, "write");
-      const armed = {
-        id,
-        request,
-        stdout: await openFifo(`${path}.out`, "read"),
-        stderr: await openFifo(`${path}.err`, "read"),
-      };
+      const armed = { id, request: open("in", "write"), stdout: open("out", "read"), stderr: open("err", "read") };
       const first = this.#wanting.shift();
       if (first) first.resolve(armed);
-      else if (this.#gone) letGo(armed);
       else this.#ready.push(armed);
     } catch (error) {
+      for (const socket of opened) socket.destroy();
       this.#lastWords += `\n${String(error)}`;
       this.destroy();
-    } finally {
-      this.#opening -= 1;
     }
   }
 

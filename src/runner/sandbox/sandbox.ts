@@ -14,8 +14,8 @@ const WORKSPACE_INSIDE = "/workspace";
 const RUN_INSIDE = "/run/switchyard";
 /** Seen inside a namespace sandbox as user and group; the sandbox image gives it a name. */
 const UID_INSIDE = "1000";
-/** Bytes that /tmp, /run and /dev/shm of one slot hold at most, each. */
-const SCRATCH_BYTES = 512 * 1024 * 1024;
+/** Nothing large belongs into /run. */
+const RUN_BYTES = 16 * 1024 * 1024;
 
 export type SandboxKind = "namespace" | "uid" | "container" | "none";
 
@@ -24,6 +24,8 @@ export interface SlotLimits extends ProcessLimits {
   readonly memoryBytes: number;
   readonly workspaceBytes: number;
   readonly workspaceInMemory: boolean;
+  /** Bytes that /tmp and /dev/shm of a namespace sandbox hold at most, each. */
+  readonly scratchBytes: number;
 }
 
 export interface SandboxSpec {
@@ -83,9 +85,9 @@ function namespaceArguments(spec: SandboxSpec): string[] {
     ...["--die-with-parent", "--as-pid-1"],
     ...systemMounts(spec.hidden),
     ...["--proc", "/proc", "--dev", "/dev"],
-    ...scratch("/tmp", "1777", SCRATCH_BYTES),
-    ...scratch("/run", "0755", SCRATCH_BYTES),
-    ...scratch("/dev/shm", "1777", SCRATCH_BYTES),
+    ...scratch("/tmp", "1777", limits.scratchBytes),
+    ...scratch("/run", "0755", RUN_BYTES),
+    ...scratch("/dev/shm", "1777", limits.scratchBytes),
     ...(limits.workspaceInMemory
       ? scratch(WORKSPACE_INSIDE, "0700", limits.workspaceBytes)
       : ["--bind", workspaceFolder(folder), WORKSPACE_INSIDE]),

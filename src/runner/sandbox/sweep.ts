@@ -2,13 +2,13 @@
 // in the folders that all may write to, System V IPC objects. The sweep runs as the slot's own user, so it can harm
 // nobody else; what it could not remove is counted by the runner.
 import { spawn } from "node:child_process";
-import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The folders of an image that everybody may write to. */
 const SHARED_FOLDERS = ["/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock"];
 
-const SWEEP_SOURCE = String.raw`
+const SWEEP_SOURCE = `
 kill 'KILL', -1;
 sub remove {
   my ($path) = @_;
@@ -61,19 +61,28 @@ export function remainsOf(uid: number): string[] {
 /** Living processes of a user, as the runner sees them. */
 export function processesOf(uid: number): number[] {
   return entriesOf("/proc")
-    .filter((name) => /^\d+$/.test(name) && statSync(`/proc/${name}`, { throwIfNoEntry: false })?.uid === uid)
+    .filter((name) => /^\d+$/.test(name) && userOf(name) === uid)
     .map(Number);
 }
 
+/** Real user of a process; the owner of its folder in /proc is root's for one that nobody may attach to. */
+export function userOf(pid: string): number | undefined {
+  const user = /^Uid:\t(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1];
+  return user === undefined ? undefined : Number(user);
+}
+
 function ipcOf(table: string, ownerColumn: number, uid: number): string[] {
-  let lines: string[];
-  try {
-    lines = readFileSync(`/proc/sysvipc/${table}`, "latin1").split("\n").slice(1);
-  } catch {
-    return [];
-  }
+  const lines = textOf(`/proc/sysvipc/${table}`).split("\n").slice(1);
   const owned = lines.map((line) => line.trim().split(/\s+/)).filter((fields) => Number(fields[ownerColumn]) === uid);
   return owned.map(([, id]) => `${table} ${id}`);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
 }
 
 function entriesOf(folder: string): string[] {

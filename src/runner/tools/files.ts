@@ -38,7 +38,8 @@ export async function readFile(
     ...finishedWith("OK", ""),
     output: content.toString(base64 ? "base64" : "utf8"),
     outputBytes: content.length,
-    fileSize: Number(done.answer),
+    // What shares the slot may have written into the answer too.
+    fileSize: /^\d{1,15}$/.test(done.answer) ? Number(done.answer) : content.length,
   };
 }
 

@@ -1,5 +1,6 @@
 // Watches one run from its start to its end: collects what it prints, ends it on timeout, silence or cancel, and waits
 // until its output is drained.
+import type { Readable } from "node:stream";
 import { OutputCollector } from "../output-collector.js";
 import type { Run } from "../sandbox/launcher.js";
 
@@ -27,6 +28,8 @@ export type AbortReason = "cancel" | "memory" | "workspace";
 
 /** A process that was left in the background may hold the pipes for ever: after the main process's end we wait so long. */
 const DRAIN_MS = 100;
+/** Between two reads, of 64 KiB at most, of output that came after a run's end. */
+const LATE_READ_MS = 10;
 
 export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal): Promise<Supervised> {
   const stdout = new OutputCollector(limits.charsMax);
@@ -38,9 +41,13 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
     killed ??= run.kill();
   };
   const onCancel = () => end(isAbortReason(cancelled.reason) ? cancelled.reason : "cancel");
-  const timeout = setTimeout(() => end("timeout"), limits.timeoutS * 1000);
+  const { noOutputTimeoutS, timeoutS } = limits;
+  const timeout = setTimeout(() => end("timeout"), timeoutS * 1000);
+  // A longer silence than the timeout never comes about, and might be longer than Node's timers can wait.
   const silence =
-    limits.noOutputTimeoutS > 0 ? setTimeout(() => end("no_output"), limits.noOutputTimeoutS * 1000) : undefined;
+    noOutputTimeoutS > 0 && noOutputTimeoutS < timeoutS
+      ? setTimeout(() => end("no_output"), noOutputTimeoutS * 1000)
+      : undefined;
   cancelled.addEventListener("abort", onCancel, { once: true });
   if (cancelled.aborted) onCancel();
 
@@ -50,8 +57,7 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
     { stream: run.stderr, collector: stderr },
   ].map(({ stream, collector }) => {
     stream.on("data", (chunk: Buffer) => {
-      // A daemon's later output is read and dropped, so that it neither blocks nor gets SIGPIPE.
-      if (!collecting) return;
+      if (!collecting) return readSlowly(stream);
       collector.push(chunk);
       silence?.refresh();
     });
@@ -70,6 +76,12 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
 
 function isAbortReason(reason: unknown): reason is AbortReason {
   return reason === "cancel" || reason === "memory" || reason === "workspace";
+}
+
+/** A daemon's later output is dropped, so that it neither blocks nor gets SIGPIPE, but not at the cost of others. */
+function readSlowly(stream: Readable): void {
+  stream.pause();
+  setTimeout(() => stream.resume(), LATE_READ_MS).unref();
 }
 
 async function firstOf(work: Promise<unknown>, ms: number): Promise<void> {

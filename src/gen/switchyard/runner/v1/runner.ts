@@ -97,6 +97,8 @@ export interface SlotLimits {
   workspaceBytes: bigint;
   /** Whether workspaces are held in memory. */
   workspaceInMemory: boolean;
+  /** Bytes that /tmp and /dev/shm hold at most, each, where the slot has its own. */
+  scratchBytes: bigint;
 }
 
 /** The runner's self-description after its sandbox self-test. */
@@ -749,7 +751,15 @@ export const Init: MessageFns<Init> = {
 };
 
 function createBaseSlotLimits(): SlotLimits {
-  return { processes: 0, openFiles: 0, fileBytes: 0n, memoryBytes: 0n, workspaceBytes: 0n, workspaceInMemory: false };
+  return {
+    processes: 0,
+    openFiles: 0,
+    fileBytes: 0n,
+    memoryBytes: 0n,
+    workspaceBytes: 0n,
+    workspaceInMemory: false,
+    scratchBytes: 0n,
+  };
 }
 
 export const SlotLimits: MessageFns<SlotLimits> = {
@@ -780,6 +790,12 @@ export const SlotLimits: MessageFns<SlotLimits> = {
     }
     if (message.workspaceInMemory !== false) {
       writer.uint32(48).bool(message.workspaceInMemory);
+    }
+    if (message.scratchBytes !== 0n) {
+      if (BigInt.asUintN(64, message.scratchBytes) !== message.scratchBytes) {
+        throw new globalThis.Error("value provided for field message.scratchBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.scratchBytes);
     }
     return writer;
   },
@@ -845,6 +861,14 @@ export const SlotLimits: MessageFns<SlotLimits> = {
             message.workspaceInMemory = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.scratchBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -872,6 +896,9 @@ export const SlotLimits: MessageFns<SlotLimits> = {
       ? BigInt(object.workspaceBytes)
       : 0n;
     message.workspaceInMemory = object.workspaceInMemory ?? false;
+    message.scratchBytes = (object.scratchBytes !== undefined && object.scratchBytes !== null)
+      ? BigInt(object.scratchBytes)
+      : 0n;
     return message;
   },
 };
