@@ -10,7 +10,12 @@ import { startService } from "../../src/cli/compose.js";
 import { loadConfig } from "../../src/config/load.js";
 import { ToolCall, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
 import { GetStatusRequest, type GetStatusResponse } from "../../src/gen/switchyard/v1/status.js";
-import { ExecuteRequest, ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
+import {
+  ExecuteRequest,
+  ReleaseTrajectoryRequest,
+  type ReleaseTrajectoryResponse,
+  ToolExecutorServiceClient,
+} from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import type { Open } from "../../src/gen/switchyard/v1/trajectory.js";
 import { TrajectoryClient } from "./trajectory-client.js";
 
@@ -20,7 +25,10 @@ export interface LiveService {
   /** Opens a stream; resolves once the server said `opened`. */
   open(open: Partial<Open> & { trajectoryId: string }): Promise<TrajectoryClient>;
   execute(trajectoryId: string, call: CallFields): Promise<ToolResult>;
+  release(trajectoryId: string, resetWorkspace: boolean): Promise<ReleaseTrajectoryResponse>;
   status(): Promise<GetStatusResponse>;
+  /** Resolves once the status is as asked for; asks again until then. */
+  statusIs(holds: (status: GetStatusResponse) => boolean): Promise<GetStatusResponse>;
   close(graceMs?: number): Promise<void>;
 }
 
@@ -34,6 +42,12 @@ export async function startLive(backend: "docker" | "process", settings: object 
   rmSync(folder, { recursive: true });
   const service = await startService(config, pino({ level: config.log.level }));
   const client = new ToolExecutorServiceClient(service.address, credentials.createInsecure());
+  const status = () =>
+    new Promise<GetStatusResponse>((resolve, reject) => {
+      client.getStatus(GetStatusRequest.fromPartial({}), (error, response) =>
+        error ? reject(error) : resolve(response),
+      );
+    });
   return {
     address: service.address,
     client,
@@ -47,12 +61,19 @@ export async function startLive(backend: "docker" | "process", settings: object 
           else reject(new Error("a response without a result"));
         });
       }),
-    status: () =>
+    release: (trajectoryId, resetWorkspace) =>
       new Promise((resolve, reject) => {
-        client.getStatus(GetStatusRequest.fromPartial({}), (error, response) =>
-          error ? reject(error) : resolve(response),
-        );
+        const target = { $case: "trajectoryId", value: trajectoryId } as const;
+        const request = ReleaseTrajectoryRequest.fromPartial({ target, resetWorkspace });
+        client.releaseTrajectory(request, (error, response) => (error ? reject(error) : resolve(response)));
       }),
+    status,
+    statusIs: async (holds) => {
+      for (;;) {
+        const now = await status();
+        if (holds(now)) return now;
+      }
+    },
     close: async (graceMs = 0) => {
       await service.close(graceMs);
       client.close();

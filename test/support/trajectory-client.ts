@@ -33,7 +33,8 @@ export class TrajectoryClient {
       failure = error;
     });
     this.ended = new Promise((resolve) => {
-      stream.once("close", () => {
+      // `close` comes only when both directions have ended; `end`, after every frame, also when the server broke off.
+      stream.once("end", () => {
         this.#over = true;
         this.#events.emit("change");
         resolve(failure);

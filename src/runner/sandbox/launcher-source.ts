@@ -99,7 +99,7 @@ sub close_inherited {
   opendir(my $open, '/proc/self/fd') or return;
   my @inherited = grep { /^\d+$/ && $_ > 2 } readdir $open;
   closedir $open;
-  for my $fd (@inherited) { open(my $handle, '<&=', $fd) and close $handle }
+  for my $fd (@inherited) { open(my $handle, '<&=', $fd) }   # closed with $handle
 }
 
 sub arm {

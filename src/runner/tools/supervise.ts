@@ -89,7 +89,9 @@ async function firstOf(work: Promise<unknown>, ms: number): Promise<void> {
   await Promise.race([
     work,
     new Promise((resolve) => {
-      timer = setTimeout(resolve, ms);
+      // After a stall the timer is over before the loop has looked at the pipes, where all that was printed still lies;
+      // it looks between a timer and an immediate.
+      timer = setTimeout(() => setImmediate(resolve), ms);
     }),
   ]);
   clearTimeout(timer);

@@ -1,0 +1,79 @@
+// `switchyard serve` as a process of its own, the way an operator starts it: its ready line, its signals, its exit code.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { credentials } from "@grpc/grpc-js";
+import { stringify } from "yaml";
+import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
+import type { Open } from "../../src/gen/switchyard/v1/trajectory.js";
+import { TrajectoryClient } from "./trajectory-client.js";
+
+const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
+const READY = /^switchyard ready on (\S+), backend docker, (\d+) slots$/;
+
+interface TestScope {
+  after(cleanUp: () => void): void;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class ServerProcess {
+  readonly #child: ChildProcess;
+  readonly exited: Promise<Exit>;
+  /** The ready line; rejects when the process ends without one. */
+  readonly ready: Promise<{ readonly address: string; readonly slots: number }>;
+
+  /** Starts it on a free port with the Docker backend; it is killed after the test if it still runs. */
+  constructor(test: TestScope, settings: object) {
+    const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
+    const config = join(folder, "config.yaml");
+    writeFileSync(config, stringify(settings));
+    const flags = ["--listen", "127.0.0.1:0", "--backend", "docker", "--config", config];
+    const child = spawn(process.execPath, [COMMAND, "serve", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    let [stdout, stderr] = ["", ""];
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    const line = new Promise<RegExpExecArray | null>((resolve) => {
+      createInterface({ input: child.stdout }).on("line", (text) => {
+        stdout += `${text}\n`;
+        resolve(READY.exec(text));
+      });
+    });
+    this.exited = once(child, "close").then(([code, signal]) => {
+      rmSync(folder, { recursive: true });
+      return { code, signal, stdout, stderr };
+    });
+    const early = this.exited.then(() => null);
+    this.ready = Promise.race([line, early]).then((match) => {
+      if (match === null) throw new Error(`no ready line: ${stdout}${stderr}`);
+      return { address: match[1] ?? "", slots: Number(match[2]) };
+    });
+    this.ready.catch(() => undefined);
+    test.after(() => {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    });
+  }
+
+  kill(signal: NodeJS.Signals): Promise<Exit> {
+    this.#child.kill(signal);
+    return this.exited;
+  }
+
+  /** A stream of its own; closed after the test. */
+  async open(test: TestScope, open: Partial<Open> & { trajectoryId: string }): Promise<TrajectoryClient> {
+    const client = new ToolExecutorServiceClient((await this.ready).address, credentials.createInsecure());
+    test.after(() => client.close());
+    return TrajectoryClient.open(client, open);
+  }
+}
