@@ -1,4 +1,5 @@
 // User ids on this host that no other server hands out: a block is held for the life of the process.
+import { randomInt } from "node:crypto";
 import { SwitchyardError } from "../core/errors.js";
 import { holdName } from "./instance-lock.js";
 
@@ -17,7 +18,10 @@ export class UidBlock {
 
   /** Rejects with LISTEN_FAILED when every block is taken. */
   static async claim(): Promise<UidBlock> {
-    for (let block = 0; block < BLOCKS; block++) {
+    // Not always the first, which a server that was killed may have left processes in.
+    const start = randomInt(BLOCKS);
+    for (let at = 0; at < BLOCKS; at++) {
+      const block = (start + at) % BLOCKS;
       const free = await holdName(`uids/${block}`);
       if (free) return new UidBlock(UID_FIRST + block * BLOCK_UIDS, free);
     }

@@ -260,10 +260,19 @@ export class Trajectory {
     this.around.onEnded();
     this.#queue.cancelAll();
     // A runner that does not end a cancelled call gets its slot back all the same; closing it ends the call, or its container.
-    await Promise.race([this.#idle(), new Promise<void>((resolve) => this.around.clock.after(CANCEL_MS_MAX, resolve))]);
+    await this.#idleWithin(CANCEL_MS_MAX);
     const wiped = this.#slot.giveBack();
     if (error) this.#stream?.sink.end(error);
     return waitForWipe ? wiped : false;
+  }
+
+  async #idleWithin(ms: number): Promise<void> {
+    let late: Timer | undefined;
+    const over = new Promise<void>((resolve) => {
+      late = this.around.clock.after(ms, resolve);
+    });
+    await Promise.race([this.#idle(), over]);
+    late?.cancel();
   }
 
   #idle(): Promise<void> {

@@ -73,6 +73,7 @@ my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
+my $launcher = $$;
 close_inherited();
 syscall($prctl, 36, 1, 0, 0, 0);                          # PR_SET_CHILD_SUBREAPER
 my %limit;
@@ -116,6 +117,7 @@ sub arm {
     syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
     syscall($setsid);
     syscall($prctl, 1, 9, 0, 0, 0);                       # PR_SET_PDEATHSIG: never left waiting by a dead launcher
+    getppid() == $launcher or exit 0;
     sysopen(STDOUT, $path{out}, $O_WRONLY);
     sysopen(STDERR, $path{err}, $O_WRONLY);
     open(STDIN, '<', '/dev/null');
