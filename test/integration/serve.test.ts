@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, test } from "node:test";
+import { after, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { credentials } from "@grpc/grpc-js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
@@ -17,7 +17,8 @@ const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 
 const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
 after(() => rmSync(folder, { recursive: true }));
 
-function serve(args: readonly string[], env: Record<string, string> = {}) {
+/** Killed after the test, should it still run. */
+function serve(scope: TestContext, args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [COMMAND, "serve", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env.PATH, ...env },
@@ -30,6 +31,7 @@ function serve(args: readonly string[], env: Record<string, string> = {}) {
     heard.stderr += text;
   });
   const ended = once(child, "close").then(([code]) => ({ code, ...heard }));
+  scope.after(() => child.kill("SIGKILL"));
   return { child, heard, ended };
 }
 
@@ -52,23 +54,23 @@ function assertRefused(end: { code: number; stdout: string; stderr: string }, te
 const FREE = ["--listen", "127.0.0.1:0"];
 const PROCESS = ["--backend", "process", "--log-level", "warn"];
 
-test("Docker is asked for and does not answer", async () => {
-  const end = await serve([...FREE, "--backend", "docker"], { DOCKER_HOST: "tcp://127.0.0.1:9" }).ended;
+test("Docker is asked for and does not answer", async (t) => {
+  const end = await serve(t, [...FREE, "--backend", "docker"], { DOCKER_HOST: "tcp://127.0.0.1:9" }).ended;
   assertRefused(end, /[Dd]ocker.*127\.0\.0\.1:9/);
 });
 
-test("Docker's socket is not there", async () => {
+test("Docker's socket is not there", async (t) => {
   const nowhere = `unix://${folder}/no-such.sock`;
-  assertRefused(await serve([...FREE, "--backend", "docker"], { DOCKER_HOST: nowhere }).ended, /no-such\.sock/);
+  assertRefused(await serve(t, [...FREE, "--backend", "docker"], { DOCKER_HOST: nowhere }).ended, /no-such\.sock/);
 });
 
-test("the port is taken", async () => {
+test("the port is taken", async (t) => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
   const address = other.address();
   assert(address !== null && typeof address === "object");
   const listen = `127.0.0.1:${address.port}`;
-  const end = await serve(["--listen", listen, ...PROCESS]).ended;
+  const end = await serve(t, ["--listen", listen, ...PROCESS]).ended;
   other.close();
   assertRefused(end, new RegExp(`cannot listen on ${listen}.*EADDRINUSE.*--listen`));
 });
@@ -76,28 +78,32 @@ test("the port is taken", async () => {
 for (const [what, text, expected] of [
   ["an unknown key", "batch: {windw_ms: 20}", /batch\.windw_ms.*window_ms/],
   ["a value out of range", "timeouts: {max_s: 0}", /timeouts\.max_s.*0\.1 to 86400/],
-  ["a value of another kind", "backend: kubernetes", /backend.*auto, docker or process/],
+  [
+    "a value of another kind",
+    "pools: {default: {isolation: chroot}}",
+    /pools\.default\.isolation.*auto, namespace, uid/,
+  ],
   ["no YAML", "batch: {window_ms: 20", /config\.yaml/],
 ] as const) {
-  test(`the configuration has ${what}`, async () => {
-    assertRefused(await serve([...FREE, ...PROCESS, "--config", config("config.yaml", text)]).ended, expected);
+  test(`the configuration has ${what}`, async (t) => {
+    assertRefused(await serve(t, [...FREE, ...PROCESS, "--config", config("config.yaml", text)]).ended, expected);
   });
 }
 
-test("the configuration is not there", async () => {
-  assertRefused(await serve([...FREE, "--config", join(folder, "nowhere.yaml")]).ended, /nowhere\.yaml/);
+test("the configuration is not there", async (t) => {
+  assertRefused(await serve(t, [...FREE, "--config", join(folder, "nowhere.yaml")]).ended, /nowhere\.yaml/);
 });
 
-test("a sandbox is required and cannot be had", async () => {
+test("a sandbox is required and cannot be had", async (t) => {
   const text = "policy: {require_sandbox: true}\npools: {default: {isolation: none}}";
-  const end = await serve([...FREE, ...PROCESS, "--config", config("required.yaml", text)]).ended;
+  const end = await serve(t, [...FREE, ...PROCESS, "--config", config("required.yaml", text)]).ended;
   assertRefused(end, /policy\.require_sandbox is on, but isolation is turned off by configuration/);
 });
 
-test("without a sandbox it serves, says so loudly, and every result says so; SIGTERM ends it with 0 and leaves nothing", async () => {
+test("without a sandbox it serves, says so loudly, and every result says so; SIGTERM ends it with 0 and leaves nothing", async (t) => {
   const instance = `unsandboxed-${process.pid}`;
   const text = `instance: ${instance}\npools: {default: {isolation: none, slots_per_container: 2}}`;
-  const { child, heard, ended } = serve([...FREE, ...PROCESS, "--config", config("none.yaml", text)]);
+  const { child, heard, ended } = serve(t, [...FREE, ...PROCESS, "--config", config("none.yaml", text)]);
   while (!heard.stdout.includes("\n"))
     await Promise.race([once(child.stdout, "data"), ended.then(() => assert.fail(heard.stderr))]);
   const [, address = ""] = /^switchyard ready on (\S+), backend process, 2 slots\n$/.exec(heard.stdout) ?? [];

@@ -7,11 +7,12 @@ const LIMITS = { timeoutS: 10, noOutputTimeoutS: 0, charsMax: 1000 };
 
 test("a run's output is whole although the runner stood still for longer than it drains", async () => {
   const { stdout, stderr } = spawn("sh", ["-c", "echo out; echo err >&2"], { stdio: ["ignore", "pipe", "pipe"] });
-  // As on a machine out of breath: the end is known before the loop has looked at the pipes, and its clock is late.
+  const run = { stdout, stderr, ended: Promise.resolve({ waitStatus: 0 }), kill: () => Promise.resolve() };
+  const supervised = supervise(run, LIMITS, new AbortController().signal);
+  // So far the end was taken in, and draining began; nothing was read, for the loop has not looked at the pipes.
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
-  const ended = Promise.resolve({ waitStatus: 0 });
-  const run = { stdout, stderr, ended, kill: () => Promise.resolve() };
-  const done = await supervise(run, LIMITS, new AbortController().signal);
+  const done = await supervised;
   assert.equal(done.stdout.kept().head.toString(), "out\n");
   assert.equal(done.stderr.kept().head.toString(), "err\n");
 });
