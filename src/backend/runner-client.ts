@@ -26,9 +26,10 @@ interface Pending {
   reject(error: SwitchyardError): void;
 }
 
-/** Between two pings of a link, in milliseconds; a runner that is silent for three of them is lost. */
+/** Between two pings of a link, in milliseconds. */
 const PING_MS = 10_000;
-const SILENCE_MS = 3 * PING_MS;
+/** So many pings in a row without a word from the runner, and it is lost. Counted, since our own loop may have slept. */
+const UNANSWERED_MAX = 3;
 
 const ISOLATIONS: readonly string[] = ["namespace", "uid", "container", "none"] satisfies Isolation[];
 
@@ -47,8 +48,8 @@ export class RunnerClient implements Runner {
   readonly #opening = new Map<number, Pending>();
   readonly #closing = new Map<number, Pending>();
   readonly #events = new EventEmitter<{ slotFailed: [slot: number, error: SwitchyardError] }>();
-  readonly #pings: NodeJS.Timeout;
-  #heardAt = performance.now();
+  #pings: NodeJS.Timeout | undefined;
+  #unanswered = 0;
 
   constructor(
     readonly id: string,
@@ -63,8 +64,6 @@ export class RunnerClient implements Runner {
     });
     link.on("frame", (frame) => this.#receive(frame));
     link.on("closed", (error) => this.#linkClosed(error));
-    this.#pings = setInterval(() => this.#ping(), PING_MS);
-    this.#pings.unref();
   }
 
   get networkIsolated(): boolean {
@@ -85,6 +84,8 @@ export class RunnerClient implements Runner {
       const { isolation, isolationReason } = await ready;
       if (!isIsolation(isolation)) throw new SwitchyardError("SANDBOX_UNAVAILABLE", isolationReason || "no isolation");
       this.isolation = isolation;
+      this.#pings = setInterval(() => this.#ping(), PING_MS);
+      this.#pings.unref();
       this.isolationReason = isolationReason;
     } finally {
       signal.removeEventListener("abort", abort);
@@ -157,7 +158,7 @@ export class RunnerClient implements Runner {
   }
 
   #receive({ frame }: RunnerFrame): void {
-    this.#heardAt = performance.now();
+    this.#unanswered = 0;
     switch (frame?.$case) {
       case "ready":
         this.#ready?.resolve(frame.value);
@@ -207,9 +208,10 @@ export class RunnerClient implements Runner {
   }
 
   #ping(): void {
-    if (performance.now() - this.#heardAt > SILENCE_MS) {
-      this.#fail("RUNNER_LOST", `runner has been silent for ${SILENCE_MS / 1000} s`);
+    if (this.#unanswered >= UNANSWERED_MAX) {
+      this.#fail("RUNNER_LOST", `runner has been silent for ${(UNANSWERED_MAX * PING_MS) / 1000} s`);
     } else {
+      this.#unanswered += 1;
       this.#send({ $case: "ping", value: { seq: 0n } });
     }
   }

@@ -1,5 +1,6 @@
 // What every runner of a pool is told at its start, taken from the configuration by whoever wires the server.
 import type { Init } from "../gen/switchyard/runner/v1/runner.js";
+import type { UidBlock } from "./uid-block.js";
 
 export interface RunnerSettings {
   readonly slots: number;
@@ -11,17 +12,26 @@ export interface RunnerSettings {
   readonly outputCharsMax: number;
   readonly fileBytesMax: number;
   readonly graceS: number;
+  readonly slot: SlotSettings;
 }
 
-/** User ids from here on are the slots'; Debian's own ranges end at 65,534 and its subordinate ids below 2^30. */
-const UID_FIRST = 1_100_000_000;
-const UIDS = 800_000_000;
-let uidsTaken = 0;
+/** What each slot may use. */
+export interface SlotSettings {
+  readonly processes: number;
+  readonly openFiles: number;
+  readonly fileMb: number;
+  readonly memoryMb: number;
+  readonly workspaceMb: number;
+  readonly workspaceInMemory: boolean;
+  /** /tmp and /dev/shm, each. */
+  readonly scratchMb: number;
+}
 
-/** `settings` as the first frame of a link. With `ownUsers` each slot gets a user id of its own. */
-export function initFrame(settings: RunnerSettings, ownUsers: boolean): Init {
-  const uidBase = ownUsers ? UID_FIRST + (uidsTaken % UIDS) : 0;
-  if (ownUsers) uidsTaken += settings.slots;
+const MIB = 1024 * 1024;
+
+/** `settings` as the first frame of a link. Each slot gets a user id of its own from `uids`, if there are any. */
+export function initFrame(settings: RunnerSettings, uids: UidBlock | undefined): Init {
+  const { slot } = settings;
   return {
     slots: settings.slots,
     isolation: settings.isolation,
@@ -29,6 +39,15 @@ export function initFrame(settings: RunnerSettings, ownUsers: boolean): Init {
     outputCharsMax: settings.outputCharsMax,
     fileBytesMax: settings.fileBytesMax,
     graceS: settings.graceS,
-    uidBase,
+    uidBase: uids?.take(settings.slots) ?? 0,
+    limits: {
+      processes: slot.processes,
+      openFiles: slot.openFiles,
+      fileBytes: BigInt(slot.fileMb * MIB),
+      memoryBytes: BigInt(slot.memoryMb * MIB),
+      workspaceBytes: BigInt(slot.workspaceMb * MIB),
+      workspaceInMemory: slot.workspaceInMemory,
+      scratchBytes: BigInt(slot.scratchMb * MIB),
+    },
   };
 }

@@ -6,6 +6,7 @@ import { DockerBackend, findDocker } from "../backend/docker/docker-backend.js";
 import { lockInstance } from "../backend/instance-lock.js";
 import { ProcessBackend } from "../backend/process/process-backend.js";
 import type { RunnerSettings } from "../backend/runner-settings.js";
+import { UidBlock } from "../backend/uid-block.js";
 import { Batcher } from "../batch/batcher.js";
 import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
@@ -25,7 +26,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const unlock = await lockInstance(instance);
   const undo: (() => unknown)[] = [unlock];
   try {
-    const backend = await makeBackend(config, instance, log);
+    const uids = await UidBlock.claim();
+    undo.push(uids.release);
+    const backend = await makeBackend(config, instance, uids, log);
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
@@ -34,13 +37,24 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const { address, close } = await serveTrajectories(config, pools, log);
     const endAll = once(async (graceMs: number) => {
       await close(graceMs);
-      for (const step of undo.reverse()) await step();
+      await takeBack(undo, log);
     });
     const slots = pools.reduce((sum, pool) => sum + pool.status().slotsReady, 0);
     return { address, backend: backend.name, slots, close: endAll };
   } catch (error) {
-    for (const step of undo.reverse()) await step();
+    await takeBack(undo, log);
     throw error;
+  }
+}
+
+/** Last things first; one that fails does not keep the others. */
+async function takeBack(undo: (() => unknown)[], log: Logger): Promise<void> {
+  for (const step of undo.reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      log.error({ err: error }, "a part of the server could not be ended");
+    }
   }
 }
 
@@ -131,9 +145,9 @@ function makeServer(
   });
 }
 
-async function makeBackend(config: Config, instance: string, log: Logger): Promise<Backend> {
+async function makeBackend(config: Config, instance: string, uids: UidBlock, log: Logger): Promise<Backend> {
   const pools = new Map(Object.entries(config.pools).map(([name, pool]) => [name, poolSettings(config, pool)]));
-  if (config.backend === "process") return new ProcessBackend({ instance, pools, log });
+  if (config.backend === "process") return new ProcessBackend({ instance, pools, uids, log });
   if (config.backend === "auto") {
     const docker = await findDocker();
     if (!docker.found) {
@@ -141,22 +155,32 @@ async function makeBackend(config: Config, instance: string, log: Logger): Promi
         { reason: docker.reason },
         "NO DOCKER DAEMON ANSWERS: slots are made by the process backend, on this machine",
       );
-      return new ProcessBackend({ instance, pools, log });
+      return new ProcessBackend({ instance, pools, uids, log });
     }
   }
-  return new DockerBackend({ instance, pools, log });
+  return new DockerBackend({ instance, pools, uids, log });
 }
 
-function poolSettings(config: Config, pool: PoolConfig) {
+/** What a backend and its runners are told of one pool. */
+export function poolSettings(config: Config, pool: PoolConfig) {
   const { policy } = config;
   const settings: RunnerSettings = {
     slots: pool.slots_per_container,
     isolation: pool.isolation,
-    allowNetwork: policy.allow_network,
+    allowNetwork: policy.allow_network && pool.network !== "none",
     requireSandbox: policy.require_sandbox,
     outputCharsMax: config.output.chars_max,
     fileBytesMax: config.files.bytes_max,
     graceS: config.runner.grace_s,
+    slot: {
+      processes: pool.slot.processes,
+      openFiles: pool.slot.open_files,
+      fileMb: pool.slot.file_mb,
+      memoryMb: pool.slot.memory_mb,
+      scratchMb: pool.slot.scratch_mb,
+      workspaceMb: pool.workspace.size_mb,
+      workspaceInMemory: pool.workspace.medium === "memory",
+    },
   };
   return {
     ...settings,

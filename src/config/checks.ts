@@ -33,13 +33,20 @@ function pools(config: Config): string[] {
         `pools.${name}.max_containers is ${pool.max_containers}; it must be at least min_containers (${pool.min_containers})`,
       );
     }
+    if (pool.isolation === "container" && pool.slots_per_container !== 1) {
+      broken.push(
+        `pools.${name}.slots_per_container is ${pool.slots_per_container}; with isolation container it must be 1`,
+      );
+    }
   }
   return broken;
 }
 
 function notBuilt(config: Config): string[] {
   const asked: Record<string, boolean> = {
+    "policy.require_stateful_sandbox": config.policy.require_stateful_sandbox,
     "tool_server.url": config.tool_server.url !== "",
+    "tool_server.token": config.tool_server.token !== "",
     "auth.tokens": config.auth.tokens.length > 0,
     "tls.cert": config.tls.cert !== "",
     "tls.key": config.tls.key !== "",

@@ -57,6 +57,14 @@ const workspace = z.strictObject({
   size_mb: whole(1024, 1, 1_048_576, "Size of one workspace, in MiB"),
 });
 
+const slot = z.strictObject({
+  processes: whole(256, 8, 1_000_000, "Processes and threads of one slot"),
+  open_files: whole(1024, 64, 1_000_000, "Open files of each process in a slot"),
+  file_mb: whole(1024, 1, 1_048_576, "Largest file that a command may write, in MiB"),
+  scratch_mb: whole(128, 1, 1_048_576, "What /tmp and /dev/shm of a namespace sandbox hold, each, in MiB of memory"),
+  memory_mb: whole(1024, 16, 16_777_216, "Resident memory of all processes of one slot, in MiB; watched once a second"),
+});
+
 const pool = z.strictObject({
   image: pattern("switchyard-sandbox:latest", /^\S+$/, "the name of an image", "Docker image of the containers"),
   slots_per_container: whole(10, 1, 1000, "Slots in each container"),
@@ -76,9 +84,10 @@ const pool = z.strictObject({
   ),
   memory_mb: whole(2048, 64, 16_777_216, "Memory limit of a container, swap included, in MiB"),
   cpus: number(2, 0.1, 1024, "Processors that a container may use"),
-  pids: whole(1024, 32, 4_194_304, "Processes and threads that a container may have"),
+  pids: whole(4096, 32, 4_194_304, "Processes and threads that a container may have"),
   timeout_default_s: number(30, 0.1, 86_400, "Timeout of a call that names none, in seconds"),
   workspace: workspace.prefault({}),
+  slot: slot.prefault({}),
 });
 
 export const configSchema = z.strictObject({

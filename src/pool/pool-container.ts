@@ -1,6 +1,6 @@
 // One container of a pool with its slots: opens them, leases them, wipes them after each lease, and knows when nobody
 // uses it any more. Owns its slots' states. Invariant: a slot is leased only while the container serves, and is wiped
-// and opened anew between two leases.
+// and opened anew between two leases, or its container ends with the first.
 import type { Container } from "../backend/backend.js";
 import type { Clock } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
@@ -115,6 +115,7 @@ export class PoolContainer {
   }
 
   async #wipe(slot: Slot): Promise<boolean> {
+    if (this.container.runner.isolation === "container") return this.#discard(slot);
     try {
       await this.#within(() => this.container.runner.closeSlot(slot.index));
     } catch (error) {
@@ -123,6 +124,18 @@ export class PoolContainer {
     }
     void this.#reopen(slot);
     return true;
+  }
+
+  /** Its one slot had power over the whole container, so the container goes with it. */
+  async #discard(slot: Slot): Promise<boolean> {
+    this.#retiring = true;
+    try {
+      await this.container.destroy();
+      return true;
+    } catch (error) {
+      this.#takeOut(slot, "container could not be destroyed", error);
+      return false;
+    }
   }
 
   async #reopen(slot: Slot): Promise<void> {

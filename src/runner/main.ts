@@ -1,8 +1,10 @@
 // Entry of the runner process: in a container, or as a child process of the server. It speaks the link on stdin and
-// stdout and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER, SWITCHYARD_SYSTEM (`image`: slots see
+// stdout and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER, SWITCHYARD_RUNTIME (the folder it came
+// in, absent on the host), SWITCHYARD_SYSTEM (`image`: slots see
 // the whole image; `host`: only its system folders).
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
+import { removeTree } from "../core/remove-tree.js";
 import { RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { Link } from "../link/link.js";
@@ -20,8 +22,15 @@ function required(name: string): string {
   return value;
 }
 
+/** The interpreter that came with the runner, if one did; else the image's or the host's own. */
+function bundledPerl(folder: string | undefined): string[] {
+  if (!folder || !existsSync(`${folder}/perl`)) return ["perl"];
+  return [`${folder}/ld.so`, "--library-path", `${folder}/lib`, `${folder}/perl`];
+}
+
 const slotsFolder = required("SWITCHYARD_SLOTS_FOLDER");
 const nonce = required("SWITCHYARD_NONCE");
+const runtime = process.env.SWITCHYARD_RUNTIME;
 const onHost = required("SWITCHYARD_SYSTEM") === "host";
 mkdirSync(slotsFolder, { recursive: true, mode: 0o711 });
 
@@ -35,9 +44,9 @@ const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, {
 const runner = new Runner(link, {
   slotsFolder,
   hidden: onHost ? readdirSync("/").filter((name) => !HOST_SYSTEM_FOLDERS.includes(name)) : ["switchyard"],
+  perl: bundledPerl(runtime),
   exit: (code) => {
-    rmSync(slotsFolder, { recursive: true, force: true });
-    process.exit(code);
+    void removeTree(slotsFolder).finally(() => process.exit(code));
   },
   log: (text) => process.stderr.write(`${text}\n`),
 });

@@ -40,7 +40,11 @@ export class OutputCollector {
       this.#tailBytes -= first.length;
     }
     // Many small chunks would cost more than their bytes.
-    if (this.#tail.length > 64) this.#tail = [Buffer.concat(this.#tail)];
+    if (this.#tail.length > 64) {
+      const newest = Buffer.from(Buffer.concat(this.#tail).subarray(-this.#headMax));
+      this.#tail = [newest];
+      this.#tailBytes = newest.length;
+    }
   }
 
   /** What was kept. `missing` bytes lie between head and tail; with none missing the tail is empty. */

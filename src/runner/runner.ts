@@ -1,4 +1,5 @@
 // The runner: owns N slots and executes what the server asks for over the link. One per container.
+import { constants } from "node:os";
 import type {
   CallFinished,
   Init,
@@ -9,15 +10,21 @@ import type {
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { Link } from "../link/link.js";
 import { proveIsolation } from "./proof.js";
+import { CannotStart } from "./sandbox/launcher.js";
+import type { SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
 import { Slot, type SlotSettings } from "./slot.js";
 import { runBash } from "./tools/bash.js";
 import { readFile, writeFile } from "./tools/files.js";
 import { type Finished, finishedWith } from "./tools/finished.js";
+import type { AbortReason } from "./tools/supervise.js";
+import { Watch, type WatchedSlot } from "./watch.js";
 
 export interface RunnerSurroundings {
   readonly slotsFolder: string;
   /** Top-level folders that no slot may see. */
   readonly hidden: readonly string[];
+  /** Interpreter for the launchers of slots that see the runner's own files; inside namespaces it is the image's. */
+  readonly perl: readonly string[];
   /** Ends the process after everything in the slots is dead. */
   exit(code: number): void;
   /** Writes one line for the operator. */
@@ -29,7 +36,8 @@ type Operation = NonNullable<RunCall["operation"]>;
 export class Runner {
   #slots: Slot[] = [];
   #init: Init | undefined;
-  readonly #running = new Map<bigint, AbortController>();
+  readonly #running = new Map<bigint, { readonly slot: number; readonly abort: AbortController }>();
+  #watch: Watch | undefined;
   #grace: NodeJS.Timeout | undefined;
   #ending = false;
 
@@ -45,6 +53,7 @@ export class Runner {
     if (this.#ending) return;
     this.#ending = true;
     clearTimeout(this.#grace);
+    this.#watch?.stop();
     const closed = await Promise.allSettled(this.#slots.map((slot) => slot.close()));
     for (const result of closed) if (result.status === "rejected") this.surroundings.log(String(result.reason));
     await Promise.allSettled(this.#slots.map((slot) => slot.deleted()));
@@ -71,7 +80,7 @@ export class Runner {
         this.#runBatch(frame.value);
         break;
       case "cancelCall":
-        this.#running.get(frame.value.callId)?.abort();
+        this.#running.get(frame.value.callId)?.abort.abort("cancel" satisfies AbortReason);
         break;
       case "ping":
         this.#send({ $case: "pong", value: { seq: frame.value.seq } });
@@ -90,17 +99,13 @@ export class Runner {
       this.surroundings.log(`no word from the server for ${init.graceS} s`);
       void this.end(1);
     }, init.graceS * 1000);
-    const { slotsFolder, hidden } = this.surroundings;
-    const settings = (uid: number) => ({
-      slotsFolder,
-      hidden,
-      allowNetwork: init.allowNetwork,
-      ...(init.uidBase > 0 && { uid }),
-    });
     try {
-      const { kind, reason } = await proveIsolation(init.isolation, settings(init.uidBase));
-      this.#slots = Array.from({ length: init.slots }, (_, index) =>
-        this.#makeSlot(index, { ...settings(init.uidBase + index), kind }),
+      const { kind, reason } = await proveIsolation(init.isolation, this.#settings(init, 0));
+      this.#slots = Array.from({ length: init.slots }, (_, index) => this.#makeSlot(init, index, kind));
+      const limits = slotLimits(init);
+      this.#watch = new Watch(
+        this.#slots.map((slot, index) => this.#watched(slot, index)),
+        limits,
       );
       this.#send({ $case: "ready", value: { isolation: kind, isolationReason: reason, pid: process.pid } });
     } catch (error) {
@@ -108,10 +113,42 @@ export class Runner {
     }
   }
 
-  #makeSlot(index: number, settings: SlotSettings): Slot {
-    return new Slot(String(index), settings, (why) =>
+  #settings(init: Init, index: number): Omit<SlotSettings, "kind"> {
+    const { slotsFolder, hidden, perl } = this.surroundings;
+    const limits = slotLimits(init);
+    // A sandbox that is the whole container runs what it runs as the image's own user.
+    const uid = init.uidBase > 0 && init.isolation !== "container" ? { uid: init.uidBase + index } : {};
+    return { slotsFolder, hidden, perl, limits, allowNetwork: init.allowNetwork, ...uid };
+  }
+
+  #makeSlot(init: Init, index: number, kind: SandboxKind): Slot {
+    return new Slot(String(index), { ...this.#settings(init, index), kind }, (why) =>
       this.#send({ $case: "slotFailed", value: { slot: index, error: why } }),
     );
+  }
+
+  #watched(slot: Slot, index: number): WatchedSlot {
+    return {
+      get isLeased() {
+        return slot.isLeased;
+      },
+      uid: slot.uid,
+      diskFolder: slot.diskFolder,
+      overMemory: () => {
+        if (!this.#abortCalls(index, "memory")) slot.killAll();
+      },
+      overWorkspace: (bytes) => {
+        this.#abortCalls(index, "workspace");
+        slot.fail(`its workspace holds ${bytes} bytes, over its limit`);
+      },
+    };
+  }
+
+  /** Whether there was a call to abort. */
+  #abortCalls(slot: number, reason: AbortReason): boolean {
+    const calls = [...this.#running.values()].filter((call) => call.slot === slot);
+    for (const { abort } of calls) abort.abort(reason);
+    return calls.length > 0;
   }
 
   async #openSlot(index: number): Promise<void> {
@@ -129,15 +166,16 @@ export class Runner {
   }
 
   async #runCall(call: RunCall, timeoutS: number): Promise<void> {
-    const cancel = new AbortController();
-    this.#running.set(call.callId, cancel);
+    const abort = new AbortController();
+    this.#running.set(call.callId, { slot: call.slot, abort });
     const start = performance.now();
     let finished: Finished;
     try {
-      finished = await this.#operate(call, timeoutS, cancel.signal);
+      finished = await this.#operate(call, timeoutS, abort.signal);
+      if (wasKilled(finished) && this.#watch?.outOfMemorySince(start)) finished = { ...finished, ...OUT_OF_MEMORY };
     } catch (error) {
-      // Nothing of it ran: a run begins only once it was handed to the launcher.
-      finished = finishedWith("NOT_STARTED", text(error));
+      // Nothing of it ran: a run begins only once it was handed over. A slot that is full is its own code's doing.
+      finished = finishedWith(error instanceof CannotStart ? "TOOL_FAILED" : "NOT_STARTED", text(error));
     }
     this.#running.delete(call.callId);
     this.#send({ $case: "callFinished", value: frameOf(call.callId, finished, performance.now() - start) });
@@ -170,12 +208,34 @@ export class Runner {
   }
 }
 
+/** Of an error text; the server takes no longer one. */
+const ERROR_CHARS_MAX = 5_000;
+const OUT_OF_MEMORY = { status: "OUT_OF_MEMORY", error: "Out of memory: killed by the container's limit" } as const;
+
+/** By SIGKILL: the main process itself, or one whose exit code a shell passed on. */
+function wasKilled({ signal, exitCode }: Finished): boolean {
+  return signal === "SIGKILL" || exitCode === 128 + constants.signals.SIGKILL;
+}
+
+function slotLimits({ limits }: Init): SlotLimits {
+  if (!limits) throw new Error("the server named no limits for slots");
+  return {
+    processes: limits.processes,
+    openFiles: limits.openFiles,
+    fileBytes: Number(limits.fileBytes),
+    memoryBytes: Number(limits.memoryBytes),
+    workspaceBytes: Number(limits.workspaceBytes),
+    workspaceInMemory: limits.workspaceInMemory,
+    scratchBytes: Number(limits.scratchBytes),
+  };
+}
+
 function frameOf(callId: bigint, finished: Finished, execMs: number): CallFinished {
   return {
     callId,
     status: finished.status,
     output: finished.output,
-    error: finished.error,
+    error: finished.error.slice(0, ERROR_CHARS_MAX),
     exitCode: finished.exitCode,
     signal: finished.signal ?? "",
     outputBytes: BigInt(finished.outputBytes),

@@ -5,11 +5,13 @@
 //
 // Invariant: `closed` means verified: no process of the slot lives, and its folder is out of every later sandbox's reach.
 import { randomBytes } from "node:crypto";
-import { chownSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chownSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Launcher, type Run, type RunFields } from "./sandbox/launcher.js";
-import { runFolder, type SandboxKind, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
+import { setTimeout } from "node:timers/promises";
+import { removeTree } from "../core/remove-tree.js";
+import { Launcher, type Run, type RunFields, SEARCH_PATH } from "./sandbox/launcher.js";
+import { runFolder, type SandboxKind, type SlotLimits, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
+import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
 
 export interface SlotSettings {
   readonly kind: SandboxKind;
@@ -17,6 +19,9 @@ export interface SlotSettings {
   readonly hidden: readonly string[];
   /** Folder that holds the slots' folders and what is being deleted. */
   readonly slotsFolder: string;
+  /** The interpreter for the launcher. */
+  readonly perl: readonly string[];
+  readonly limits: SlotLimits;
   /** The slot's own user on the host; absent: the runner's. */
   readonly uid?: number;
 }
@@ -31,6 +36,7 @@ export class Slot {
   #launcher: Launcher | undefined;
   #env: Readonly<Record<string, string>> = {};
   #workspace = "";
+  #leased = false;
   #deleting: Promise<void> = Promise.resolve();
   readonly folder: string;
 
@@ -40,6 +46,16 @@ export class Slot {
     private readonly onFailed: (why: string) => void,
   ) {
     this.folder = join(settings.slotsFolder, name);
+  }
+
+  get uid(): number | undefined {
+    return this.settings.uid;
+  }
+
+  /** What counts as its workspace on disk; undefined when the workspace is a file system of its own. */
+  get diskFolder(): string | undefined {
+    const { kind, limits } = this.settings;
+    return limits.workspaceInMemory && kind !== "uid" ? undefined : this.folder;
   }
 
   /** Where commands see the workspace; known once the slot is open. */
@@ -59,13 +75,12 @@ export class Slot {
     if (this.#state !== "closed") throw new Error(`slot ${this.name} is ${this.#state}, not closed`);
     this.#state = "opening";
     this.#makeFolders();
-    const { uid, kind, allowNetwork, hidden } = this.settings;
-    const entry = sandboxEntry({ kind, allowNetwork, hidden, folder: this.folder });
-    const user = uid === undefined ? undefined : { uid, gid: uid };
-    const launcher = new Launcher(entry.command, runFolder(this.folder), user);
+    const entry = sandboxEntry({ ...this.settings, folder: this.folder });
+    const launcher = new Launcher(entry, runFolder(this.folder));
     this.#launcher = launcher;
     this.#workspace = entry.workspace;
     this.#env = {};
+    this.#leased = false;
     void launcher.died.then((why) => this.#sandboxDied(launcher, why));
     try {
       await launcher.prepare();
@@ -77,6 +92,24 @@ export class Slot {
 
   lease(env: Readonly<Record<string, string>>): void {
     this.#env = env;
+    this.#leased = true;
+  }
+
+  /** Whether a trajectory has it. */
+  get isLeased(): boolean {
+    return this.#leased && this.#state === "open";
+  }
+
+  /** Kills everything in the slot but its sandbox. */
+  killAll(): void {
+    void this.#launcher?.killAll();
+  }
+
+  /** The slot takes no more runs: its owner is told `why`, and closes it. */
+  fail(why: string): void {
+    if (this.#state !== "open") return;
+    this.#state = "failed";
+    this.onFailed(why);
   }
 
   /** Rejects when the slot is not open or its sandbox died before the run began. */
@@ -95,7 +128,7 @@ export class Slot {
     const trash = join(this.settings.slotsFolder, `deleted-${randomBytes(8).toString("hex")}`);
     renameSync(this.folder, trash);
     // Out of reach already; the deletion itself keeps nobody waiting but the slot's next close.
-    this.#deleting = rm(trash, { recursive: true, force: true, maxRetries: 3 });
+    this.#deleting = removeTree(trash);
     this.#deleting.catch(() => undefined);
     this.#state = "closed";
   }
@@ -106,50 +139,48 @@ export class Slot {
   }
 
   async #endSandbox(launcher: Launcher): Promise<void> {
-    if (this.settings.kind === "none") await inTime(launcher.killAll(), "processes of the slot still live");
+    const { kind, uid, perl } = this.settings;
+    if (kind === "none" || kind === "container") await inTime(launcher.killAll(), "processes of the slot still live");
     launcher.destroy();
     await inTime(launcher.died, "the sandbox does not end");
-    const { uid } = this.settings;
     if (uid === undefined) return;
-    const left = processesOf(uid);
-    if (left.length > 0) throw new Error(`processes of the slot still live: ${left.join(" ")}`);
+    const deadline = performance.now() + DEATH_MS_MAX;
+    for (;;) {
+      if (kind === "uid") await sweep(perl, uid, { PATH: SEARCH_PATH });
+      const left = kind === "uid" ? remainsOf(uid) : processesOf(uid).map((pid) => `process ${pid}`);
+      if (left.length === 0) return;
+      if (performance.now() > deadline) throw new Error(`the slot left behind: ${left.slice(0, 20).join(", ")}`);
+      await setTimeout(10);
+    }
   }
 
   #makeFolders(): void {
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true, mode: 0o711 });
-    for (const folder of [workspaceFolder(this.folder), runFolder(this.folder)]) {
-      mkdirSync(folder, { mode: 0o700 });
-      if (this.settings.uid !== undefined) chownSync(folder, this.settings.uid, this.settings.uid);
-    }
+    const { kind, uid } = this.settings;
+    const [workspace, run] = [workspaceFolder(this.folder), runFolder(this.folder)];
+    mkdirSync(workspace, { mode: 0o700 });
+    // Where the launcher runs as the runner's user, its folder is nobody else's; commands only pass through.
+    mkdirSync(run, { mode: kind === "uid" ? 0o711 : 0o700 });
+    if (uid === undefined) return;
+    chownSync(workspace, uid, uid);
+    if (kind === "namespace") chownSync(run, uid, uid);
   }
 
   #sandboxDied(launcher: Launcher, why: string): void {
-    if (this.#launcher !== launcher || this.#state !== "open") return;
-    this.#state = "failed";
-    this.onFailed(`the sandbox died: ${why}`);
+    if (this.#launcher === launcher) this.fail(`the sandbox died: ${why}`);
   }
 }
 
 async function inTime<T>(work: Promise<T>, otherwise: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(otherwise)), DEATH_MS_MAX);
-  });
+  const done = new AbortController();
+  const late = setTimeout(DEATH_MS_MAX, undefined, { signal: done.signal }).then(() =>
+    Promise.reject(new Error(otherwise)),
+  );
+  late.catch(() => undefined);
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    done.abort();
   }
-}
-
-/** Living processes of a user, as the runner sees them. */
-function processesOf(uid: number): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && ownerOf(name) === uid)
-    .map(Number);
-}
-
-function ownerOf(pid: string): number | undefined {
-  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
 }

@@ -5,6 +5,8 @@ import { isJsonObject, type JsonObject, type JsonValue, ownValue } from "../core
 /** A model's arguments are not what the tool needs; the message is the call's error text. */
 export class InvalidArguments extends Error {}
 
+const PATH_BYTES_MAX = 4095;
+
 export class ArgumentReader {
   readonly #known = new Set<string>();
 
@@ -16,6 +18,15 @@ export class ArgumentReader {
     if (value === undefined || value === null || value === "") throw new InvalidArguments(`Missing ${name}`);
     if (typeof value !== "string") throw wrongType(name, "a string", value);
     if (value.includes("\0")) throw new InvalidArguments(`Argument ${name} must not contain a NUL character`);
+    return value;
+  }
+
+  /** A path, as long as the kernel takes one. */
+  path(name: string): string {
+    const value = this.text(name);
+    if (Buffer.byteLength(value) > PATH_BYTES_MAX) {
+      throw new InvalidArguments(`Argument ${name} must be at most ${PATH_BYTES_MAX} bytes long`);
+    }
     return value;
   }
 

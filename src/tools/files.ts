@@ -23,7 +23,7 @@ export const readFile: Tool = {
     ["path"],
   ),
   plan(args) {
-    const path = args.text("path");
+    const path = args.path("path");
     const offset = args.bytes("offset") ?? 0;
     const limit = args.bytes("limit");
     if (limit === 0) throw new InvalidArguments("Argument limit must be at least 1");
@@ -45,7 +45,7 @@ export const writeFile: Tool = {
     ["path", "content"],
   ),
   plan(args, { fileBytesMax }) {
-    const path = args.text("path");
+    const path = args.path("path");
     const text = args.content("content");
     const content = args.choice("encoding", ["text", "base64"]) === "text" ? Buffer.from(text) : fromBase64(text);
     if (content.length > fileBytesMax) {

@@ -50,6 +50,8 @@ interface Stream {
 
 /** `opened` names so many unacknowledged calls at most. */
 const KNOWN_MAX = 1000;
+/** How long cancelled calls may take to end before the slot is given back over them. */
+const CANCEL_MS_MAX = 20_000;
 
 export class Trajectory {
   readonly incarnation: string = randomUUID();
@@ -257,10 +259,20 @@ export class Trajectory {
     this.#lifetime.cancel();
     this.around.onEnded();
     this.#queue.cancelAll();
-    await this.#idle();
+    // A runner that does not end a cancelled call gets its slot back all the same; closing it ends the call, or its container.
+    await this.#idleWithin(CANCEL_MS_MAX);
     const wiped = this.#slot.giveBack();
     if (error) this.#stream?.sink.end(error);
     return waitForWipe ? wiped : false;
+  }
+
+  async #idleWithin(ms: number): Promise<void> {
+    let late: Timer | undefined;
+    const over = new Promise<void>((resolve) => {
+      late = this.around.clock.after(ms, resolve);
+    });
+    await Promise.race([this.#idle(), over]);
+    late?.cancel();
   }
 
   #idle(): Promise<void> {

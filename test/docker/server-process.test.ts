@@ -13,6 +13,7 @@ import {
   removeContainersOf,
   runBeside,
   SANDBOX_IMAGE,
+  startDocker,
 } from "../support/docker-engine.js";
 import { type Exit, ServerProcess } from "../support/server-process.js";
 
@@ -127,13 +128,22 @@ test("an image that is not there is one clear line and exit code 1", async (t) =
   assert.deepEqual(await containersOf(instance), []);
 });
 
-test("an image without bubblewrap is refused with policy.require_sandbox, and nothing is left", async (t) => {
+test("isolation namespace with an image that has no bubblewrap is refused, and nothing is left", async (t) => {
   const instance = newInstance();
-  const pools = { default: { image: "debian:bookworm-slim" } };
-  const server = new ServerProcess(t, { instance, pools, policy: { require_sandbox: true }, log: { level: "error" } });
+  const pools = { default: { image: "debian:bookworm-slim", isolation: "namespace" } };
+  const server = new ServerProcess(t, { instance, pools, log: { level: "error" } });
   const { code, stdout, stderr } = await server.exited;
   assert.equal(code, 1);
   assert.equal(stdout, "");
-  assert.match(stderr, /^switchyard: [^\n]*policy\.require_sandbox is on[^\n]*bwrap[^\n]*\n$/);
+  assert.match(stderr, /^switchyard: [^\n]*bwrap[^\n]*\n$/);
   assert.deepEqual(await containersOf(instance), []);
+});
+
+test("an image without bubblewrap gets the next isolation, a user for each slot", async (t) => {
+  const live = await startDocker(t, { image: "debian:bookworm-slim" });
+  const stream = await live.open({ trajectoryId: "a" });
+  const result = await stream.bash("id -u");
+  assert.equal(result.metadata?.isolation, "uid");
+  assert.equal(result.metadata?.sandboxed, true);
+  assert.ok(Number(result.output) >= 1_100_000_000);
 });

@@ -110,6 +110,7 @@ describe("bash and terminal", () => {
   // The kernel takes no argument of 131,072 bytes, its closing NUL included.
   for (const bytes of [131_070, 131_071, 131_072, 200_000, 3_000_000]) {
     test(`a command of ${bytes} bytes`, async () => {
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is bash that puts the length in
       const rest = "echo $PWD:${#word}; exit 5";
       const word = "x".repeat(bytes - rest.length - "word=; ".length);
       const result = await stream.bash(`word=${word}; ${rest}`);

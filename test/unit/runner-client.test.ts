@@ -68,10 +68,10 @@ class Peer {
   run(count: number) {
     const finished: string[] = [];
     const operations = Array.from({ length: count }, (_, slot) => bash(slot, `command ${slot}`));
-    const running = this.client.runBatch(operations, 5, (index, outcome) =>
-      finished.push(`${index} ${outcome.status} ${outcome.output}`),
-    );
-    watched(running.done);
+    const running = this.client.runBatch(operations, 5, (index, outcome) => {
+      finished.push(`${index} ${outcome.status} ${outcome.output}`);
+    });
+    void watched(running.done);
     return { running, finished };
   }
 }

@@ -1,10 +1,15 @@
 // What Docker is asked for when a container of a pool is made: limits, no power, no network, the runner as its command.
 import type { ContainerCreateOptions } from "dockerode";
+import type { SlotSettings } from "../runner-settings.js";
 import { RUNNER_COMMAND, RUNTIME_FOLDER } from "./runtime-volume.js";
 import { seccompProfile } from "./seccomp.js";
 
 export interface DockerPool {
   readonly image: string;
+  /** As configured; `auto` counts as `namespace` until the runner has found out. */
+  readonly isolation: string;
+  readonly slots: number;
+  readonly slot: Pick<SlotSettings, "workspaceMb" | "workspaceInMemory">;
   readonly runtime: string;
   /** Docker network of the containers; `none` unless the policy allows one. */
   readonly network: string;
@@ -21,6 +26,9 @@ export const NONCE_LABEL = "switchyard.nonce";
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
 /** Below the limit that a daemon is usually started with, which a container cannot exceed. */
 const OPEN_FILES_MAX = 16_384;
+const SLOTS_FOLDER = "/switchyard/slots";
+/** What /tmp, /var/tmp, /run and /dev/shm of a container hold at most, each. */
+const SCRATCH_MB = 512;
 const MIB = 1024 * 1024;
 
 export function containerOptions(
@@ -36,7 +44,12 @@ export function containerOptions(
     Cmd: [],
     User: "0:0",
     WorkingDir: "/",
-    Env: ["SWITCHYARD_SLOTS_FOLDER=/switchyard/slots", "SWITCHYARD_SYSTEM=image", `SWITCHYARD_NONCE=${nonce}`],
+    Env: [
+      `SWITCHYARD_SLOTS_FOLDER=${SLOTS_FOLDER}`,
+      `SWITCHYARD_RUNTIME=${RUNTIME_FOLDER}`,
+      "SWITCHYARD_SYSTEM=image",
+      `SWITCHYARD_NONCE=${nonce}`,
+    ],
     Labels: { [INSTANCE_LABEL]: instance, [POOL_LABEL]: poolName, [NONCE_LABEL]: nonce },
     // OpenStdin without StdinOnce: the link survives a detach.
     OpenStdin: true,
@@ -49,17 +62,46 @@ export function containerOptions(
       NetworkMode: pool.network,
       CapDrop: ["ALL"],
       CapAdd: CAPABILITIES,
-      SecurityOpt: ["no-new-privileges", `seccomp=${seccompProfile()}`],
-      // Docker's masks over /proc would forbid a sandbox its own /proc; inside it there is nothing of ours to see.
-      MaskedPaths: [],
-      ReadonlyPaths: [],
+      ...confinement(pool.isolation),
+      ShmSize: SCRATCH_MB * MIB,
       PidsLimit: pool.pids,
       Memory: pool.memoryMb * MIB,
       MemorySwap: pool.memoryMb * MIB,
       NanoCpus: Math.round(pool.cpus * 1e9),
       Ulimits: [{ Name: "nofile", Soft: OPEN_FILES_MAX, Hard: OPEN_FILES_MAX }],
       LogConfig: { Type: "none", Config: {} },
-      Mounts: [{ Type: "volume", Source: runtimeVolume, Target: RUNTIME_FOLDER, ReadOnly: true }],
+      Mounts: [
+        { Type: "volume", Source: runtimeVolume, Target: RUNTIME_FOLDER, ReadOnly: true },
+        // A volume of its own, gone with the container: an image's overlay is slow at many small files.
+        ...(pool.slot.workspaceInMemory ? [] : [{ Type: "volume" as const, Source: "", Target: SLOTS_FOLDER }]),
+      ],
+      Tmpfs: { ...scratchFolders(pool), ...workspacesInMemory(pool) },
     },
   };
+}
+
+/** What holds the code that runs: with namespaces each slot's own sandbox does, else Docker's defaults. */
+function confinement(isolation: string) {
+  if (isolation === "uid" || isolation === "container") {
+    return { SecurityOpt: ["no-new-privileges"], ReadonlyRootfs: isolation === "uid" };
+  }
+  return {
+    SecurityOpt: ["no-new-privileges", `seccomp=${seccompProfile()}`],
+    // Docker's masks over /proc would forbid a sandbox its own /proc; inside it there is nothing of ours to see.
+    MaskedPaths: [],
+    ReadonlyPaths: [],
+    ReadonlyRootfs: true,
+  };
+}
+
+/** A container that serves one trajectory keeps its image's folders, writable as they are. */
+function scratchFolders({ isolation }: DockerPool): Record<string, string> {
+  if (isolation === "container") return {};
+  const options = `rw,nosuid,nodev,mode=1777,size=${SCRATCH_MB}m`;
+  return { "/tmp": options, "/var/tmp": options, "/run": `rw,nosuid,nodev,mode=0755,size=${SCRATCH_MB}m` };
+}
+
+function workspacesInMemory({ slot, slots }: DockerPool): Record<string, string> {
+  if (!slot.workspaceInMemory) return {};
+  return { [SLOTS_FOLDER]: `rw,nosuid,nodev,mode=0711,size=${slots * slot.workspaceMb}m` };
 }

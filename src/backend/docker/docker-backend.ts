@@ -5,24 +5,31 @@ import Docker from "dockerode";
 import { messageOf, SwitchyardError, withContext } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
 import type { Backend, Container } from "../backend.js";
+import { onceDone } from "../once-done.js";
 import { RunnerClient } from "../runner-client.js";
 import { openRunnerLink } from "../runner-link.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
+import type { UidBlock } from "../uid-block.js";
 import { containerOptions, type DockerPool, INSTANCE_LABEL } from "./container-options.js";
 import { ensureImage, statusCode } from "./image.js";
 import { ensureRuntimeVolume } from "./runtime-volume.js";
+
+/** A daemon that takes longer for an ordinary request does not answer. */
+const API_TIMEOUT_MS = 60_000;
+const PING_TIMEOUT_MS = 5_000;
 
 export interface DockerBackendOptions {
   readonly instance: string;
   /** By pool name. */
   readonly pools: ReadonlyMap<string, DockerPool & RunnerSettings>;
+  readonly uids: UidBlock;
   readonly log: Logger;
 }
 
 /** Whether a Docker daemon answers; with the reason when none does. */
 export async function findDocker(): Promise<{ found: true } | { found: false; reason: string }> {
   try {
-    await new Docker().ping();
+    await new Docker({ timeout: PING_TIMEOUT_MS }).ping();
     return { found: true };
   } catch (error) {
     return { found: false, reason: messageOf(error) };
@@ -31,7 +38,9 @@ export async function findDocker(): Promise<{ found: true } | { found: false; re
 
 export class DockerBackend implements Backend {
   readonly name = "docker";
-  readonly #docker = new Docker();
+  readonly #docker = new Docker({ timeout: API_TIMEOUT_MS });
+  /** For what rightly takes long, and for attach streams, which may be silent. */
+  readonly #patientDocker = new Docker();
   readonly #containers = new Set<Container>();
   #runtimeVolume = "";
 
@@ -40,15 +49,15 @@ export class DockerBackend implements Backend {
   async start(): Promise<void> {
     const { pools, log } = this.options;
     try {
-      await this.#docker.ping();
+      await new Docker({ timeout: PING_TIMEOUT_MS }).ping();
     } catch (error) {
       const why = `Docker does not answer: ${messageOf(error)}; start it, or use --backend process`;
       throw new SwitchyardError("BACKEND_UNAVAILABLE", why, { cause: error });
     }
     await this.#removeLeftovers();
-    for (const { image } of pools.values()) await ensureImage(this.#docker, image, log);
+    for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log);
     const [first] = pools.values();
-    if (first) this.#runtimeVolume = await ensureRuntimeVolume(this.#docker, first.image);
+    if (first) this.#runtimeVolume = await ensureRuntimeVolume(this.#patientDocker, first.image);
   }
 
   async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
@@ -57,11 +66,14 @@ export class DockerBackend implements Backend {
     const nonce = randomBytes(16).toString("hex");
     const identity = { instance: this.options.instance, pool, nonce };
     try {
-      const created = await this.#docker.createContainer(containerOptions(identity, settings, this.#runtimeVolume));
+      const created = await this.#docker.createContainer({
+        ...containerOptions(identity, settings, this.#runtimeVolume),
+        abortSignal: signal,
+      });
       const container = await this.#attach(created, nonce, settings);
       try {
         signal.throwIfAborted();
-        await created.start();
+        await created.start({ abortSignal: signal });
         await container.runner.start(signal);
         this.#admitIsolation(container.runner, settings);
       } catch (error) {
@@ -80,7 +92,8 @@ export class DockerBackend implements Backend {
 
   async #attach(created: Docker.Container, nonce: string, settings: DockerPool & RunnerSettings) {
     const log = this.options.log.child({ container_id: created.id.slice(0, 12) });
-    const stream = await created
+    const stream = await this.#patientDocker
+      .getContainer(created.id)
       .attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true })
       .catch(async (error: unknown) => {
         await remove(created);
@@ -96,21 +109,18 @@ export class DockerBackend implements Backend {
     const runner = new RunnerClient(
       created.id.slice(0, 12),
       link,
-      initFrame(settings, true),
+      initFrame(settings, this.options.uids),
       settings.network !== "none",
     );
-    let destroyed: Promise<void> | undefined;
     const container = {
       id: created.id,
       address: `docker:${created.id}`,
       runner,
-      destroy: () => {
-        destroyed ??= remove(created).finally(() => {
-          link.close();
-          this.#containers.delete(container);
-        });
-        return destroyed;
-      },
+      destroy: onceDone(async () => {
+        await remove(created);
+        link.close();
+        this.#containers.delete(container);
+      }),
     };
     this.#containers.add(container);
     return container;

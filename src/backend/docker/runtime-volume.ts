@@ -52,12 +52,28 @@ async function runtimeFiles(): Promise<RuntimeFile[]> {
     );
   }
   const node = await realpath(process.execPath);
-  const libraries = await sharedLibraries(node);
+  const perl = await hostPerl();
+  const libraries = new Map(
+    (await Promise.all([node, ...perl].map(sharedLibraries))).flat().map((it) => [it.path, it]),
+  );
   return [
     { name: "node", source: node },
+    ...perl.map((source) => ({ name: "perl", source })),
     { name: "runner.mjs", source: RUNNER_BUNDLE },
-    ...libraries.map(({ isLoader, path }) => ({ name: isLoader ? "ld.so" : `lib/${basename(path)}`, source: path })),
+    ...[...libraries.values()].map(({ isLoader, path }) => ({
+      name: isLoader ? "ld.so" : `lib/${basename(path)}`,
+      source: path,
+    })),
   ];
+}
+
+/** The launchers' interpreter for images that have none; on a host without it, they must. */
+async function hostPerl(): Promise<string[]> {
+  try {
+    return [await realpath("/usr/bin/perl")];
+  } catch {
+    return [];
+  }
 }
 
 async function sharedLibraries(program: string): Promise<{ isLoader: boolean; path: string }[]> {

@@ -2,22 +2,25 @@
 // with the server, since their stdin does, and take their slots' folders with them.
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chmodSync, existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { SwitchyardError, withContext } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
+import { removeTree } from "../../core/remove-tree.js";
 import type { Backend, Container } from "../backend.js";
+import { onceDone } from "../once-done.js";
 import { RUNNER_BUNDLE } from "../package-files.js";
 import { RunnerClient } from "../runner-client.js";
 import { openRunnerLink } from "../runner-link.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
+import type { UidBlock } from "../uid-block.js";
 
 export interface ProcessBackendOptions {
   readonly instance: string;
   /** By pool name. */
   readonly pools: ReadonlyMap<string, RunnerSettings>;
+  readonly uids: UidBlock;
   readonly log: Logger;
 }
 
@@ -31,17 +34,24 @@ export class ProcessBackend implements Backend {
 
   constructor(private readonly options: ProcessBackendOptions) {}
 
-  start(): Promise<void> {
-    if (existsSync(RUNNER_BUNDLE)) return Promise.resolve();
-    return Promise.reject(
-      new SwitchyardError("BACKEND_UNAVAILABLE", `${RUNNER_BUNDLE} is missing; make it with \`npm run build\``),
-    );
+  async start(): Promise<void> {
+    if (!existsSync(RUNNER_BUNDLE)) {
+      throw new SwitchyardError("BACKEND_UNAVAILABLE", `${RUNNER_BUNDLE} is missing; make it with \`npm run build\``);
+    }
+    const prefix = basename(this.#folderPrefix());
+    const left = readdirSync(tmpdir()).filter((name) => name.startsWith(prefix));
+    await Promise.all(left.map((name) => removeTree(join(tmpdir(), name))));
+  }
+
+  /** `+` stands in no instance name, so one name's folders are never another's. */
+  #folderPrefix(): string {
+    return join(tmpdir(), `switchyard-${this.options.instance}+`);
   }
 
   async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
     const settings = this.options.pools.get(pool);
     if (!settings) throw new SwitchyardError("UNKNOWN_POOL", `no pool is named ${pool}`);
-    const folder = mkdtempSync(join(tmpdir(), `switchyard-${this.options.instance}-`));
+    const folder = mkdtempSync(this.#folderPrefix());
     // Open for passage: the slots' own users must reach their workspaces below.
     chmodSync(folder, 0o711);
     const nonce = randomBytes(16).toString("hex");
@@ -49,6 +59,8 @@ export class ProcessBackend implements Backend {
       env: { SWITCHYARD_NONCE: nonce, SWITCHYARD_SLOTS_FOLDER: join(folder, "slots"), SWITCHYARD_SYSTEM: "host" },
       stdio: ["pipe", "pipe", "pipe"],
       cwd: "/",
+      // Out of the terminal's reach: Ctrl-C is the server's to answer, and running calls are to finish.
+      detached: true,
     });
     const container = this.#containerOf(child, folder, nonce, settings);
     try {
@@ -71,23 +83,21 @@ export class ProcessBackend implements Backend {
     const log = this.options.log.child({ container_id: id });
     child.stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
     // Only root may give each slot a user of its own.
-    const init = initFrame(settings, process.getuid?.() === 0);
+    const init = initFrame(settings, process.getuid?.() === 0 ? this.options.uids : undefined);
     const runner = new RunnerClient(id, openRunnerLink(child.stdout, child.stdin, nonce), init, true);
     const gone = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
     });
-    let destroyed: Promise<void> | undefined;
     const container = {
       id,
       address: `process:${id}`,
       runner,
-      destroy: () => {
-        destroyed ??= endRunner(child, runner, gone)
-          .then(() => rm(folder, { recursive: true, force: true }))
-          .finally(() => this.#containers.delete(container));
-        return destroyed;
-      },
+      destroy: onceDone(async () => {
+        await endRunner(child, runner, gone);
+        await removeTree(folder);
+        this.#containers.delete(container);
+      }),
     };
     this.#containers.add(container);
     return container;

@@ -1,56 +1,97 @@
 // The launcher: a small Perl program that lives inside a slot's sandbox from slot open to slot close, as its pid 1 where
 // the sandbox has pids of its own. It starts what the runner asks for, reports exact wait statuses, reaps orphans, and
 // kills all that one call started. Perl because it is in every Debian-family base image, forks in a tenth of the time
-// that Node takes, and can tell exit 137 from SIGKILL, which no shell can. No module is loaded but `strict`.
+// that Node takes, and can tell exit 137 from SIGKILL, which no shell can. No module is loaded: the interpreter alone
+// is enough.
 //
 // Untrusted code shares its uid and may take it over; it then owns no more than its own slot. The runner believes
 // nothing it says beyond that.
 //
-// Protocol. Runner to launcher, on fd 0: a line `run ID PAIR LENGTH`, followed by LENGTH bytes of fields, each a
-// 32-bit big-endian length and that many bytes; or a line `kill ID`, or `killall`. Launcher to runner, on fd 1:
-//   pair N          the FIFOs N.out and N.err exist in the run folder and wait for their reader
-//   exit ID STATUS  the main process of a call has ended; STATUS as waitpid(2) gives it
-//   killed ID       nothing that the call started is alive (`killed all`: nothing in the slot but the launcher)
-// Fields of a run: `bash`, working folder, number of environment entries, each entry, the argument list;
+// It keeps one child armed: forked, and waiting for its request on a FIFO of its own, so that a command costs its caller no
+// fork and no turn of the launcher.
+//
+// Protocol. Launcher to runner, on fd 1:
+//   armed ID        a child waits; the FIFOs ID.in, ID.out and ID.err in the run folder wait for their other ends
+//   exit ID STATUS  it has ended; STATUS as waitpid(2) gives it
+//   unable WHY      a child that was asked for could not be made
+//   killed ID       nothing that it started is alive (`killed all`: nothing in the slot but the launcher)
+// Runner to launcher, on fd 0, a line each: `arm`; `kill ID MS`, where MS is how long ago it got its request; `killall`.
+// Runner to child, on ID.in: 32-bit big-endian length, and so many bytes of fields, each again a length and its bytes.
+// Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
 // `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content.
 // The file operations end with status 0 and the file's size on stderr, or with 1 and the error text on stderr.
 
 import { constants } from "node:fs";
 
-// Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask.
+// Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask, prlimit64,
+// setgroups, setresgid, setresuid.
 const SYSCALLS: Readonly<Partial<Record<NodeJS.Architecture, readonly number[]>>> = {
-  x64: [259, 112, 157, 289, 14],
-  arm64: [33, 157, 167, 74, 135],
+  x64: [259, 112, 157, 289, 14, 302, 116, 119, 117],
+  arm64: [33, 157, 167, 74, 135, 261, 159, 149, 147],
 };
 
-/** Command line of the launcher, with the run folder as it is seen inside the sandbox. */
-export function launcherCommand(runFolder: string): string[] {
-  const syscalls = SYSCALLS[process.arch];
-  if (!syscalls) throw new Error(`no launcher for the ${process.arch} architecture; x64 and arm64 have one`);
-  const numbers = [...syscalls, constants.O_NOFOLLOW, constants.O_DIRECTORY];
-  return ["perl", "-e", LAUNCHER_SOURCE, runFolder, ...numbers.map(String)];
+/** Limits that every process of a slot inherits from its launcher. */
+export interface ProcessLimits {
+  /** Processes and threads of the slot's user. */
+  readonly processes: number;
+  readonly openFiles: number;
+  readonly fileBytes: number;
 }
 
-const LAUNCHER_SOURCE = String.raw`
-use strict;
-my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $O_NOFOLLOW, $O_DIRECTORY) = @ARGV;
-my ($O_WRONLY, $O_CREAT, $O_NONBLOCK, $O_PATH) = (1, 0100, 04000, 010000000);
-my ($ENOENT, $EEXIST, $ENOTDIR, $ELOOP) = (2, 17, 20, 40);
+export interface LauncherSpec {
+  /** The interpreter, with what must come before its own arguments. */
+  readonly perl: readonly string[];
+  /** The run folder as it is seen inside the sandbox. */
+  readonly runFolder: string;
+  /** Whether every process that the launcher can see is the slot's. */
+  readonly isAlone: boolean;
+  /** The user that everything runs as which the launcher starts; absent: the launcher's own. */
+  readonly uid?: number;
+  readonly limits: ProcessLimits;
+}
+
+/** Command line of the launcher. */
+export function launcherCommand({ perl, runFolder, isAlone, uid = 0, limits }: LauncherSpec): string[] {
+  const syscalls = SYSCALLS[process.arch];
+  if (!syscalls) throw new Error(`no launcher for the ${process.arch} architecture; x64 and arm64 have one`);
+  const numbers = [...syscalls, constants.O_DIRECTORY];
+  const settings = [...numbers, isAlone ? 1 : 0, uid, limits.processes, limits.openFiles, limits.fileBytes];
+  return [...perl, "-e", BOOTSTRAP, runFolder, ...settings.map(String)];
+}
+
+/** The launcher takes its program from this descriptor; as an argument it would fill every list of processes. */
+export const SOURCE_FD = 3;
+
+const BOOTSTRAP = `open my $f, "<&=${SOURCE_FD}"; my $p = do { local $/; <$f> }; close $f; eval $p; die $@ if $@`;
+
+export const LAUNCHER_SOURCE = String.raw`
+my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $prlimit, $setgroups, $setresgid, $setresuid,
+  $O_DIRECTORY, $is_alone, $uid, @limits) = @ARGV;
+$uid += 0;
+my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 0100, 0200, 04000, 010000000);
+my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
+my $launcher = $$;
 close_inherited();
 syscall($prctl, 36, 1, 0, 0, 0);                          # PR_SET_CHILD_SUBREAPER
+my %limit;
+@limit{6, 7, 1, 4} = (@limits, 0);                        # processes, open files, file size, core
+for my $resource (keys %limit) {
+  syscall($prlimit, 0, $resource + 0, pack('QQ', $limit{$resource}, $limit{$resource}), 0) == 0 or die "setrlimit $resource: $!";
+}
 if (open(my $score, '>', '/proc/self/oom_score_adj')) { print $score 500; }
+syscall($prctl, 4, 0, 0, 0, 0);                           # PR_SET_DUMPABLE: nobody attaches to the launcher
 syscall($sigprocmask, 0, $SIGCHLD_SET, 0, 8);
 my $signal_fd = syscall($signalfd4, -1, $SIGCHLD_SET, 8, 02004000);
 open(my $signals, '<&=', $signal_fd) or die "signalfd: $!";
 
-my %call_of;      # pid of a main process => call id
-my %main_of;      # call id => [pid, start time]
-my (%pair, $pairs_made);
+my %id_of;        # pid of a child => its id
+my %pid_of;       # id => pid of a child that lives, or was the last to be asked to die
+my %kept;         # id => our ends of its FIFOs
+my $made = 0;
 my $input = '';
-my $scripts;      # whether any command was ever too long for an argument
 
 sub say_line { my $line = "$_[0]\n"; syswrite(STDOUT, $line) }
 
@@ -62,26 +103,51 @@ sub close_inherited {
   for my $fd (@inherited) { open(my $handle, '<&=', $fd) }   # closed with $handle
 }
 
-sub make_pair {
-  my $name = ++$pairs_made;
-  my @ends;
-  for my $kind ('out', 'err') {
-    my $path = "$run_dir/$name.$kind";
-    syscall($mknodat, -100, $path, 0010600, 0) == 0 or die "mknod $path: $!";
-    sysopen(my $reader, $path, $O_NONBLOCK) or die "open $path: $!";
-    sysopen(my $writer, $path, $O_WRONLY) or die "open $path: $!";
-    push @ends, $path, $reader, $writer;
+sub arm {
+  my $id = $made + 1;
+  my %path = map { $_ => "$run_dir/$id.$_" } 'in', 'out', 'err';
+  for my $path (values %path) {
+    syscall($mknodat, -100, $path, 0010600, 0) == 0 or return unable($!, %path);
   }
-  $pair{$name} = \@ends;
-  say_line("pair $name");
+  # Readers that make sure that opening the other end never waits, nor fails.
+  my @readers = map { sysopen(my $end, $_, $O_NONBLOCK) or return unable($!, %path); $end } values %path;
+  my $pid = fork;
+  return unable($!, %path) unless defined $pid;
+  if ($pid == 0) {
+    syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
+    syscall($setsid);
+    syscall($prctl, 1, 9, 0, 0, 0);                       # PR_SET_PDEATHSIG: never left waiting by a dead launcher
+    getppid() == $launcher or exit 0;
+    sysopen(STDOUT, $path{out}, $O_WRONLY);
+    sysopen(STDERR, $path{err}, $O_WRONLY);
+    open(STDIN, '<', '/dev/null');
+    sysopen(my $in, $path{in}, 0);
+    @readers = ();
+    exit(run_request($in, %path));
+  }
+  $made = $id;
+  $id_of{$pid} = $id;
+  $pid_of{$id} = $pid;
+  delete $pid_of{$id - 100};
+  # Kept until it has ended, so that the runner may write whatever happens.
+  $kept{$id} = \@readers;
+  say_line("armed $id");
+}
+
+sub unable {
+  my ($why, %path) = @_;
+  unlink values %path;
+  say_line("unable $why");
 }
 
 # pid => [parent, start time, session] of every process that can be seen
 sub processes {
   my %found;
-  opendir(my $proc, '/proc') or return %found;
+  # Without a list of processes none could be killed; the launcher's own end, as pid 1, kills them all.
+  opendir(my $proc, '/proc') or die "/proc: $!";
+  local $/;                                               # a process may have put a newline into its name
   for my $pid (grep { /^\d+$/ } readdir $proc) {
-    open(my $stat, '<', "/proc/$pid/stat") or next;
+    open(my $stat, '<', "/proc/$pid/stat") or $! == $ENOENT ? next : die "/proc/$pid/stat: $!";
     my $line = <$stat>;
     next unless defined $line && $line =~ /^.*\) (\S) (\d+) \d+ (\d+)/s;
     next if $1 eq 'Z' || $1 eq 'X';
@@ -103,88 +169,119 @@ sub root_of {
   return undef;
 }
 
-# What a call started: its main process, what descends from it, and orphans that are younger than it.
+# How many processes the slot has, and those that a child started: itself, what descends from it, and orphans that were
+# born since its request, at $since.
 sub victims {
-  my ($id) = @_;
+  my ($id, $since) = @_;
   my %all = processes();
-  my ($main, $start) = $main_of{$id} ? @{$main_of{$id}} : (0, 0);
-  my @found;
+  my $main = $pid_of{$id} || 0;
+  my ($others, @found) = (0);
   for my $pid (keys %all) {
     next if $pid == $$;
     my $root = root_of($pid, \%all) or next;
+    $others++;
     if ($id ne 'all' && $root != $main && $all{$pid}[2] != $main) {
-      next if exists $call_of{$root};
-      my $born = $all{$root}[1];
-      next if $born < $start || ($born == $start && $root < $main);
+      next if exists $id_of{$root} || $all{$root}[1] < $since;
     }
     push @found, $pid;
   }
-  return @found;
+  return ($others, @found);
 }
 
+# At once, so that nothing can fork away: all processes but the launcher, or all of the slot's user.
+sub kill_everything {
+  return kill 'KILL', -1 if $is_alone;
+  my $pid = fork;
+  return unless defined $pid;
+  if ($pid == 0) { become_user() and kill 'KILL', -1; exit 0 }
+  waitpid $pid, 0;
+}
+
+# For good: real, effective and saved ids.
+sub become_user {
+  return 1 unless $uid;
+  my $none = '';
+  return syscall($setgroups, 0, $none) == 0 && syscall($setresgid, $uid, $uid, $uid) == 0
+    && syscall($setresuid, $uid, $uid, $uid) == 0;
+}
+
+# Stopped before they are killed, until no new ones appear: what is stopped cannot fork.
 sub kill_call {
-  my ($id) = @_;
-  for (my $round = 0; $round < 1000; $round++) {
-    my @found = victims($id);
+  my ($id, $age_ms) = @_;
+  my $since = ticks_since_boot() - int($age_ms / 10);
+  my $stopped = 0;
+  for (my $round = 0; ; $round++) {
+    my ($others, @found) = victims($id, $since);
     last unless @found;
-    kill 'KILL', @found;
+    die "cannot kill @found" if $round > 2000;
+    if (@found == $others && ($is_alone || $uid)) { kill_everything(); kill 'KILL', @found }
+    elsif (@found > $stopped) { kill 'STOP', @found; $stopped = @found; next }
+    else { kill 'KILL', @found; $stopped = 0 }
     reap();
     select(undef, undef, undef, 0.002) if $round > 3;
   }
   say_line("killed $id");
 }
 
+# In the hundredths of a second in which /proc tells when a process began.
+sub ticks_since_boot {
+  open(my $uptime, '<', '/proc/uptime') or return 0;
+  my ($seconds) = split ' ', <$uptime>;
+  return int($seconds * 100);
+}
+
 sub reap {
   while ((my $pid = waitpid(-1, 1)) > 0) {
     my $status = $?;
-    my $id = delete $call_of{$pid};
+    my $id = delete $id_of{$pid};
     next unless defined $id;
+    delete $kept{$id};
     say_line("exit $id $status");
-    unlink "$run_dir/$pid.command" if $scripts;
+    unlink map { "$run_dir/$id.$_" } 'in', 'out', 'err', 'command';
   }
 }
 
-sub start_time {
-  open(my $stat, '<', "/proc/$_[0]/stat") or return 0;
-  my $line = <$stat>;
-  $line =~ s/^.*\) //s;
-  return (split ' ', $line)[19];
+# The life of an armed child: one request, then its end.
+sub run_request {
+  my ($in, %path) = @_;
+  my $header = read_exactly($in, 4);
+  return 0 unless defined $header;
+  my $request = read_exactly($in, unpack('N', $header));
+  return 0 unless defined $request;
+  close $in;
+  unlink values %path;
+  my ($kind, @fields) = unpack('(N/a*)*', $request);
+  if ($kind eq 'bash' && length $fields[-1] > $ARGUMENT_MAX) {
+    (my $script = $path{in}) =~ s/in$/command/;
+    $fields[-1] = write_script($script, $fields[-1]) or do { print STDERR "$script: $!\n"; return 126 };
+  }
+  become_user() or do { print STDERR "cannot become user $uid: $!\n"; return 126 };
+  return exec_command(@fields) if $kind eq 'bash';
+  return eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail();
 }
 
-sub run {
-  my ($id, $name, @fields) = @_;
-  my $ends = delete $pair{$name} or return say_line("exit $id 32512");
-  my ($out_path, $out_reader, $out, $err_path, $err_reader, $err) = @$ends;
-  unlink $out_path, $err_path;
-  my $pid = fork;
-  return say_line("exit $id 32512") unless defined $pid;
-  $scripts ||= $fields[0] eq 'bash' && length $fields[-1] > $ARGUMENT_MAX;
-  if ($pid == 0) {
-    syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
-    syscall($setsid);
-    open(STDIN, '<', '/dev/null');
-    open(STDOUT, '>&', $out);
-    open(STDERR, '>&', $err);
-    my $kind = shift @fields;
-    exec_command(@fields) if $kind eq 'bash';
-    exit(eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail());
+sub read_exactly {
+  my ($handle, $length) = @_;
+  my $bytes = '';
+  while (length $bytes < $length) {
+    sysread($handle, $bytes, $length - length $bytes, length $bytes) or return undef;
   }
-  $call_of{$pid} = $id;
-  %main_of = map { $_ => $main_of{$_} } values %call_of;
-  $main_of{$id} = [$pid, start_time($pid)];
+  return $bytes;
+}
+
+# The kernel takes no argument so long: a command in a file, which bash reads whole before it runs it.
+sub write_script {
+  my ($script, $command) = @_;
+  open(my $file, '>', $script) or return undef;
+  chmod(0400, $script) && print($file $command) && close($file) && (!$uid || chown($uid, $uid, $script)) or return undef;
+  return ". '$script'";
 }
 
 sub exec_command {
   my ($folder, $entries, @rest) = @_;
   %ENV = map { split /=/, $_, 2 } splice(@rest, 0, $entries);
-  if (length $rest[-1] > $ARGUMENT_MAX) {                 # the kernel takes no longer argument
-    my $script = "$run_dir/$$.command";
-    my $file;
-    open($file, '>', $script) && print($file $rest[-1]) && close($file) or do { print STDERR "$script: $!\n"; exit 126 };
-    $rest[-1] = ". $script";
-  }
-  chdir $folder or do { print STDERR "cannot enter $folder: $!\n"; exit 126 };
-  exec { $rest[0] } @rest or do { print STDERR "cannot start $rest[0]: $!\n"; exit 127 };
+  chdir $folder or do { print STDERR "cannot enter $folder: $!\n"; return 126 };
+  exec { $rest[0] } @rest or do { print STDERR "cannot start $rest[0]: $!\n"; return 127 };
 }
 
 sub fail { my $why = $@; $why =~ s/\n\z//; syswrite(STDERR, $why); return 1 }
@@ -214,26 +311,12 @@ sub must_be_inside {
   defined $where && inside($where, $workspace) or die "Access denied: path outside workspace\n";
 }
 
-# Why an open failed: a file elsewhere and what is no file have texts of their own, whatever the kernel said.
-sub why_not {
-  my ($verb, $path, $where, $workspace) = @_;
-  my $why = "$!";
-  if (sysopen(my $there, $where, $O_PATH)) {
-    must_be_inside($there, $workspace);
-    return "Not a file: $path\n" unless -f $there;
-  }
-  return "Cannot $verb $path: $why\n";
-}
-
 sub read_file {
   my ($workspace, $path, $offset, $limit, $most) = @_;
   my @names = names_of($workspace, $path);
-  my $source = join('/', $workspace, @names);
-  sysopen(my $file, $source, $O_NONBLOCK)
-    or die($! == $ENOENT || $! == $ENOTDIR ? "File not found: $path\n" : why_not('read', $path, $source, $workspace));
-  must_be_inside($file, $workspace);
-  -f $file or die "Not a file: $path\n";
-  my $size = -s _;
+  my $file = open_regular(join('/', $workspace, @names), 0, $workspace, $path)
+    or die($! == $ENOENT || $! == $ENOTDIR ? "File not found: $path\n" : "Cannot read $path: $!\n");
+  my $size = -s $file;
   my $length = $size > $offset ? $size - $offset : 0;
   $length = $limit if $limit && $limit < $length;
   $length <= $most or die "File too large: $size bytes (max $most)\n";
@@ -262,14 +345,22 @@ sub write_file {
   }
   my $target = '/proc/self/fd/' . fileno($folder) . "/$last";
   my $file;
-  sysopen($file, $target, $O_WRONLY | $O_CREAT | $O_NONBLOCK | $O_NOFOLLOW, 0666)
-    or $! == $ELOOP && sysopen($file, $target, $O_WRONLY | $O_NONBLOCK)
-    or die why_not('write', $path, $target, $workspace);
-  must_be_inside($file, $workspace);
-  -f $file or die "Not a file: $path\n";
+  sysopen($file, $target, $O_WRONLY | $O_CREAT | $O_EXCL, 0666)
+    or $! == $EEXIST && ($file = open_regular($target, $O_WRONLY, $workspace, $path))
+    or die "Cannot write $path: $!\n";
   truncate($file, 0) or die "Cannot write $path: $!\n";
   write_all($file, $content) or die "Cannot write $path: $!\n";
   syswrite(STDERR, length $content);
+}
+
+# Looked at before it is opened: opening a device or a FIFO is an act of its own.
+sub open_regular {
+  my ($where, $mode, $workspace, $path) = @_;
+  sysopen(my $found, $where, $O_PATH) or return undef;
+  must_be_inside($found, $workspace);
+  -f $found or die "Not a file: $path\n";
+  sysopen(my $file, '/proc/self/fd/' . fileno($found), $mode) or return undef;
+  return $file;
 }
 
 sub opendir_at {
@@ -289,25 +380,14 @@ sub write_all {
   return 1;
 }
 
-# One request from the input buffer; false when it is not all there yet.
-sub take_request {
-  my $end = index($input, "\n");
-  return 0 if $end < 0;
-  my ($verb, $id, $name, $length) = split / /, substr($input, 0, $end);
-  if ($verb eq 'run') {
-    return 0 if length($input) < $end + 1 + $length;
-    my @fields = unpack('(N/a*)*', substr($input, $end + 1, $length));
-    substr($input, 0, $end + 1 + $length, '');
-    run($id, $name, @fields);
-    make_pair();
-  } else {
-    substr($input, 0, $end + 1, '');
-    kill_call($verb eq 'killall' ? 'all' : $id);
-  }
-  return 1;
+sub obey {
+  my ($verb, $id, $age_ms) = split / /, $_[0];
+  if ($verb eq 'arm') { arm() }
+  elsif ($verb eq 'kill') { kill_call($id, $age_ms) }
+  elsif ($verb eq 'killall') { kill_call('all', 0) }
 }
 
-make_pair();
+arm();
 my ($stdin_fd, $watch) = (fileno(STDIN), '');
 vec($watch, $_, 1) = 1 for $stdin_fd, $signal_fd;
 while (1) {
@@ -316,11 +396,12 @@ while (1) {
   if (vec($ready, $signal_fd, 1)) {
     sysread($signals, my $info, 128);
     reap();
+    arm() unless %id_of;
   }
   if (vec($ready, $stdin_fd, 1)) {
-    sysread(STDIN, $input, 262144, length $input) or last;
-    1 while take_request();
+    sysread(STDIN, $input, 65536, length $input) or last;
+    obey($1) while $input =~ s/^([^\n]*)\n//;
   }
 }
-kill_call('all');
+kill_call('all', 0);
 `;

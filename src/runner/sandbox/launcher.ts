@@ -1,10 +1,15 @@
-// The runner's end of one launcher: starts it in its sandbox, hands it runs, and turns its lines into the ends of calls.
-// Invariant: every run that was handed over ends exactly once, also when the launcher dies.
+// The runner's end of one launcher: starts it in its sandbox, hands requests to its armed children, and turns its lines
+// into the ends of runs.
+// Invariants: every run that was handed over ends exactly once, also when the launcher dies, lies or falls silent; what it
+// costs the runner is bounded, whoever has taken the launcher over.
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, fstatSync, open, readFileSync } from "node:fs";
-import { Socket } from "node:net";
+import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { type Readable, Writable } from "node:stream";
+import { openFifo } from "./fifo.js";
+import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
+import type { SandboxEntry } from "./sandbox.js";
 
 /** What a run asks of the launcher; the fields' meaning is in launcher-source.ts. */
 export type RunFields = readonly (string | Uint8Array)[];
@@ -22,8 +27,13 @@ export interface Run {
   kill(): Promise<void>;
 }
 
-interface Pair {
-  readonly name: string;
+/** The slot has no room for one more process: what runs in it has taken it. */
+export class CannotStart extends Error {}
+
+/** A child that waits for its request. */
+interface Armed {
+  readonly id: string;
+  readonly request: Socket;
   readonly stdout: Socket;
   readonly stderr: Socket;
 }
@@ -33,65 +43,90 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /** No line of an honest launcher is longer. */
 const LINE_MAX = 4096;
+/** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
+const ANSWER_MS_MAX = 5_000;
+/** Ended runs whose output something in the slot still holds open; the oldest beyond them is cut off. */
+const LINGERING_MAX = 64;
+/** How long the last lines of a dead launcher may take to be read, in milliseconds. */
+const LAST_LINES_MS = 200;
+/** What waitpid(2) can give. */
+const WAIT_STATUS = /^\d{1,5}$/;
+/** Children that wait; an honest launcher never makes so many. */
+const ARMED_MAX = 16;
 
 export class Launcher {
   readonly #process: ChildProcess;
-  readonly #runFolder: string;
-  readonly #ready: Pair[] = [];
-  readonly #wanting: { resolve(pair: Pair): void; reject(error: Error): void }[] = [];
+  readonly #ready: Armed[] = [];
+  readonly #wanting: { resolve(armed: Armed): void; reject(error: Error): void }[] = [];
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
-  readonly #opening = new Set<string>();
-  #runs = 0;
+  readonly #lingering = new Set<Run>();
   #gone = false;
   #heard = "";
   #lastWords = "";
   /** Resolves with the reason when the launcher, and with it the sandbox, is gone. */
   readonly died: Promise<string>;
 
-  /** `runFolder` is the run folder as the runner sees it; `user` the slot's own user, when the runner may choose. */
-  constructor(command: readonly string[], runFolder: string, user: { uid: number; gid: number } | undefined) {
-    const [program = "", ...args] = command;
-    this.#runFolder = runFolder;
+  /** `runFolder` is the run folder as the runner sees it. */
+  constructor(
+    private readonly entry: SandboxEntry,
+    private readonly runFolder: string,
+  ) {
+    const [program = "", ...args] = entry.command;
     this.#process = spawn(program, args, {
-      ...user,
+      ...(entry.uid !== undefined && { uid: entry.uid, gid: entry.uid }),
       cwd: "/",
       env: { PATH: SEARCH_PATH },
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe", "pipe"],
     });
+    const source = this.#process.stdio[SOURCE_FD];
+    if (source instanceof Writable) source.on("error", () => undefined).end(LAUNCHER_SOURCE);
     this.#process.stdin?.on("error", () => undefined);
+    this.#process.stdout?.on("data", (chunk: Buffer) => this.#hear(chunk));
     this.#process.stderr?.on("data", (chunk: Buffer) => {
       this.#lastWords = (this.#lastWords + chunk.toString("utf8")).slice(-2000);
     });
-    this.#process.stdout?.on("data", (chunk: Buffer) => this.#hear(chunk));
     this.died = new Promise((resolve) => {
       const end = (how: string) => {
         resolve(this.#lastWords.trim() ? `${how}: ${this.#lastWords.trim()}` : how);
         this.#bury();
       };
       this.#process.once("error", (error) => end(error.message));
-      this.#process.once("exit", (code, signal) => end(signal ? `killed by ${signal}` : `exit code ${code}`));
+      // Its last lines may still be on their way.
+      this.#process.once("exit", (code, signal) => {
+        const how = signal ? `killed by ${signal}` : `exit code ${code}`;
+        const late = setTimeout(() => end(how), LAST_LINES_MS);
+        this.#process.stdout?.once("close", () => {
+          clearTimeout(late);
+          end(how);
+        });
+        if (this.#process.stdout?.closed) end(how);
+      });
     });
-  }
-
-  get pid(): number {
-    return this.#process.pid ?? 0;
   }
 
   /** Resolves when a run can begin without delay. Rejects when the launcher died first. */
   async prepare(): Promise<void> {
-    this.#ready.unshift(await this.#takePair());
+    this.#ready.unshift(await this.#takeArmed());
   }
 
-  /** Rejects when the launcher is gone before the run could be handed over. */
+  /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
   async run(fields: RunFields): Promise<Run> {
-    const pair = await this.#takePair();
-    const id = String(++this.#runs);
+    const { id, request, stdout, stderr } = await this.#takeArmed();
     const payload = Buffer.concat(fields.flatMap(lengthPrefixed));
-    const ended = new Promise<RunEnd>((resolve) => this.#ends.set(id, resolve));
-    this.#process.stdin?.write(`run ${id} ${pair.name} ${payload.length}\n`);
-    this.#process.stdin?.write(payload);
-    return { stdout: pair.stdout, stderr: pair.stderr, ended, kill: () => this.#kill(`kill ${id}`, id) };
+    const ended = new Promise<RunEnd>((resolve) => {
+      this.#ends.set(id, (end) => {
+        request.destroy();
+        resolve(end);
+      });
+    });
+    const began = performance.now();
+    // Not ended yet: the child opens its side when it comes to it, and waits for ever once there is no other.
+    request.write(Buffer.concat(lengthPrefixed(payload)));
+    const kill = () => this.#kill(`kill ${id} ${Math.ceil(performance.now() - began)}`, id);
+    const run = { stdout, stderr, ended, kill };
+    void ended.then(() => this.#linger(run));
+    return run;
   }
 
   /** Kills everything in the sandbox but the launcher. */
@@ -105,24 +140,63 @@ export class Launcher {
    */
   destroy(): void {
     if (this.#gone) return;
-    const inner = childrenOf(this.pid);
-    for (const pid of inner) killQuietly(pid);
+    const { pid } = this.#process;
+    const inner = this.entry.isWrapped && pid !== undefined ? childrenOf(pid) : [];
+    for (const child of inner) killQuietly(child);
     if (inner.length === 0) this.#process.kill("SIGKILL");
+  }
+
+  #tell(line: string): void {
+    this.#process.stdin?.write(`${line}\n`);
   }
 
   #kill(request: string, id: string): Promise<void> {
     if (this.#gone) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#kills.set(id, resolve);
-      this.#process.stdin?.write(`${request}\n`);
+      const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
+      this.#kills.set(id, () => {
+        clearTimeout(late);
+        resolve();
+      });
+      this.#tell(request);
     });
   }
 
-  #takePair(): Promise<Pair> {
+  #takeArmed(): Promise<Armed> {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
-    const pair = this.#ready.shift();
-    if (pair) return Promise.resolve(pair);
-    return new Promise((resolve, reject) => this.#wanting.push({ resolve, reject }));
+    const armed = this.#ready.shift();
+    if (armed) return Promise.resolve(armed);
+    // After a run's end the launcher arms the next child by itself; this one is wanted before.
+    if (this.#ends.size > this.#wanting.length) this.#tell("arm");
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
+      this.#wanting.push({
+        resolve: (given) => {
+          clearTimeout(late);
+          resolve(given);
+        },
+        reject: (error) => {
+          clearTimeout(late);
+          reject(error);
+        },
+      });
+    });
+  }
+
+  /** Each costs two descriptors of the runner's, which all slots share. */
+  #linger(run: Run): void {
+    const streams = [run.stdout, run.stderr];
+    const forget = () => {
+      if (streams.every(({ closed }) => closed)) this.#lingering.delete(run);
+    };
+    this.#lingering.add(run);
+    for (const stream of streams) stream.once("close", forget);
+    forget();
+    const [oldest] = this.#lingering;
+    if (this.#lingering.size <= LINGERING_MAX || !oldest) return;
+    this.#lingering.delete(oldest);
+    oldest.stdout.destroy();
+    oldest.stderr.destroy();
   }
 
   #hear(chunk: Buffer): void {
@@ -133,50 +207,62 @@ export class Launcher {
   }
 
   #obey(line: string): void {
-    const [what, id = "", status] = line.split(" ");
-    if (what === "pair") this.#openPair(id);
-    else if (what === "exit") this.#settle(this.#ends, id, { waitStatus: Number(status) });
-    else if (what === "killed") this.#settle(this.#kills, id, undefined);
+    const [what, id = "", status = ""] = line.split(" ");
+    if (what === "armed") this.#connect(id);
+    else if (what === "exit" && WAIT_STATUS.test(status)) this.#ended(id, Number(status));
+    else if (what === "killed") settle(this.#kills, id, undefined);
+    else if (what === "unable") {
+      this.#wanting.shift()?.reject(new CannotStart(`Cannot start a process: ${line.slice("unable ".length)}`));
+    } else this.destroy();
   }
 
-  #settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: T): void {
-    const settle = waiting.get(id);
-    waiting.delete(id);
-    settle?.(value);
+  #ended(id: string, waitStatus: number): void {
+    if (this.#ends.has(id)) return settle(this.#ends, id, { waitStatus });
+    // Something in the slot killed the child while it waited.
+    const at = this.#ready.findIndex((armed) => armed.id === id);
+    const [dead] = at < 0 ? [] : this.#ready.splice(at, 1);
+    if (dead) letGo(dead);
   }
 
-  /** Two pairs are asked for at most; a launcher that was taken over cannot make the runner open more. */
-  #openPair(name: string): void {
-    if (!/^\d{1,10}$/.test(name) || this.#opening.size > 4 || this.#ready.length > 4) return;
-    this.#opening.add(name);
-    const path = join(this.#runFolder, name);
-    const give = async () => {
-      const stdout = await openFifo(`${path}.out`);
-      const stderr = await openFifo(`${path}.err`);
-      const pair = { name, stdout, stderr };
-      const first = this.#wanting.shift();
-      if (first) first.resolve(pair);
-      else this.#ready.push(pair);
+  #connect(id: string): void {
+    if (!/^\d{1,10}$/.test(id) || this.#ready.length >= ARMED_MAX || this.#gone) return this.destroy();
+    const path = join(this.runFolder, id);
+    const opened: Socket[] = [];
+    const open = (kind: string, mode: "read" | "write") => {
+      const socket = openFifo(`${path}.${kind}`, mode);
+      opened.push(socket);
+      return socket;
     };
-    give()
-      .catch((error: unknown) => {
-        this.#lastWords += `\n${String(error)}`;
-        this.destroy();
-      })
-      .finally(() => this.#opening.delete(name));
+    try {
+      const armed = { id, request: open("in", "write"), stdout: open("out", "read"), stderr: open("err", "read") };
+      const first = this.#wanting.shift();
+      if (first) first.resolve(armed);
+      else this.#ready.push(armed);
+    } catch (error) {
+      for (const socket of opened) socket.destroy();
+      this.#lastWords += `\n${String(error)}`;
+      this.destroy();
+    }
   }
 
   #bury(): void {
     if (this.#gone) return;
     this.#gone = true;
-    for (const { stdout, stderr } of this.#ready.splice(0)) {
-      stdout.destroy();
-      stderr.destroy();
-    }
+    for (const armed of this.#ready.splice(0)) letGo(armed);
     for (const { reject } of this.#wanting.splice(0)) reject(new Error("the sandbox is gone"));
-    for (const id of [...this.#ends.keys()]) this.#settle(this.#ends, id, {});
-    for (const id of [...this.#kills.keys()]) this.#settle(this.#kills, id, undefined);
+    for (const id of [...this.#ends.keys()]) settle(this.#ends, id, {});
+    for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);
   }
+}
+
+function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: T): void {
+  const done = waiting.get(id);
+  waiting.delete(id);
+  done?.(value);
+}
+
+function letGo({ request, stdout, stderr }: Armed): void {
+  for (const socket of [request, stdout, stderr]) socket.destroy();
 }
 
 function childrenOf(pid: number): number[] {
@@ -200,20 +286,4 @@ function lengthPrefixed(field: string | Uint8Array): Uint8Array[] {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bytes.length);
   return [length, bytes];
-}
-
-/** The slot's code may have put anything in the FIFO's place, so no link is followed and nothing but a FIFO is read. */
-function openFifo(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW, (error, fd) => {
-      if (error) return reject(error);
-      if (!fstatSync(fd).isFIFO()) {
-        closeSync(fd);
-        return reject(new Error(`${path} is not a FIFO`));
-      }
-      const socket = new Socket({ fd, readable: true, writable: false });
-      socket.on("error", () => socket.destroy());
-      resolve(socket);
-    });
-  });
 }

@@ -1,18 +1,32 @@
-// What stands around a slot: its folders, the command line that enters its isolation once, and the proof that it works.
+// What stands around a slot: its folders, the command line that enters its isolation once, and who its processes are.
 // The launcher is what runs inside.
+//
+//   namespace  bubblewrap: user, pid, mount, ipc, uts and net namespaces of its own, and a user of its own on the host
+//   uid        a user of its own, who reaches no other slot's workspace
+//   container  nothing of its own: the container is the sandbox, and serves one trajectory
+//   none       nothing at all, for a server that may not choose users
 import { constants, readdirSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { launcherCommand } from "./launcher-source.js";
+import { launcherCommand, type ProcessLimits } from "./launcher-source.js";
 
 /** The workspace as commands and file tools see it inside a sandbox of their own mounts. */
 const WORKSPACE_INSIDE = "/workspace";
 const RUN_INSIDE = "/run/switchyard";
 /** Seen inside a namespace sandbox as user and group; the sandbox image gives it a name. */
 const UID_INSIDE = "1000";
-/** Bytes that /tmp, /run and /dev/shm of one slot hold at most, each. */
-const SCRATCH_BYTES = 512 * 1024 * 1024;
+/** Nothing large belongs into /run. */
+const RUN_BYTES = 16 * 1024 * 1024;
 
-export type SandboxKind = "namespace" | "none";
+export type SandboxKind = "namespace" | "uid" | "container" | "none";
+
+export interface SlotLimits extends ProcessLimits {
+  /** Resident bytes of all processes of a slot together. */
+  readonly memoryBytes: number;
+  readonly workspaceBytes: number;
+  readonly workspaceInMemory: boolean;
+  /** Bytes that /tmp and /dev/shm of a namespace sandbox hold at most, each. */
+  readonly scratchBytes: number;
+}
 
 export interface SandboxSpec {
   readonly kind: SandboxKind;
@@ -21,10 +35,19 @@ export interface SandboxSpec {
   readonly allowNetwork: boolean;
   /** Top-level folders that commands must not see, beside /proc, /dev, /sys, /tmp and /run. */
   readonly hidden: readonly string[];
+  /** The slot's own user on the host; absent: the runner's. */
+  readonly uid?: number;
+  /** The interpreter for the launcher. */
+  readonly perl: readonly string[];
+  readonly limits: SlotLimits;
 }
 
 export interface SandboxEntry {
   readonly command: readonly string[];
+  /** Who runs the command; absent: the runner's user. */
+  readonly uid?: number;
+  /** Whether the launcher is a child of what the command starts, in a pid namespace of its own. */
+  readonly isWrapped: boolean;
   /** Where commands find the workspace. */
   readonly workspace: string;
 }
@@ -39,17 +62,21 @@ export function runFolder(slotFolder: string): string {
 
 /** How to enter the sandbox with a launcher in it. */
 export function sandboxEntry(spec: SandboxSpec): SandboxEntry {
-  if (spec.kind === "none") {
-    return { command: launcherCommand(runFolder(spec.folder)), workspace: workspaceFolder(spec.folder) };
+  const { kind, perl, limits, folder, uid } = spec;
+  const own = uid === undefined ? {} : { uid };
+  if (kind === "namespace") {
+    // Inside, the runner's own files are not to be seen, so the interpreter is the image's.
+    const launcher = launcherCommand({ perl: ["perl"], runFolder: RUN_INSIDE, isAlone: true, limits });
+    const command = ["bwrap", ...namespaceArguments(spec), ...launcher];
+    return { command, workspace: WORKSPACE_INSIDE, isWrapped: true, ...own };
   }
-  return {
-    command: ["bwrap", ...namespaceArguments(spec), ...launcherCommand(RUN_INSIDE)],
-    workspace: WORKSPACE_INSIDE,
-  };
+  // The launcher keeps the runner's user, out of reach of what it starts.
+  const launcher = launcherCommand({ perl, runFolder: runFolder(folder), isAlone: false, limits, ...own });
+  return { command: launcher, workspace: workspaceFolder(folder), isWrapped: false };
 }
 
 function namespaceArguments(spec: SandboxSpec): string[] {
-  const scratch = (path: string, mode: string) => ["--perms", mode, "--size", String(SCRATCH_BYTES), "--tmpfs", path];
+  const { limits, folder } = spec;
   return [
     ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...(spec.allowNetwork ? [] : ["--unshare-net"]),
@@ -58,13 +85,20 @@ function namespaceArguments(spec: SandboxSpec): string[] {
     ...["--die-with-parent", "--as-pid-1"],
     ...systemMounts(spec.hidden),
     ...["--proc", "/proc", "--dev", "/dev"],
-    ...scratch("/tmp", "1777"),
-    ...scratch("/run", "0755"),
-    ...scratch("/dev/shm", "1777"),
-    ...["--bind", workspaceFolder(spec.folder), WORKSPACE_INSIDE],
-    ...["--bind", runFolder(spec.folder), RUN_INSIDE],
-    ...["--remount-ro", "/", "--chdir", WORKSPACE_INSIDE, "--"],
+    ...scratch("/tmp", "1777", limits.scratchBytes),
+    ...scratch("/run", "0755", RUN_BYTES),
+    ...scratch("/dev/shm", "1777", limits.scratchBytes),
+    ...(limits.workspaceInMemory
+      ? scratch(WORKSPACE_INSIDE, "0700", limits.workspaceBytes)
+      : ["--bind", workspaceFolder(folder), WORKSPACE_INSIDE]),
+    ...["--bind", runFolder(folder), RUN_INSIDE],
+    // The rest of /dev is a tmpfs that bubblewrap gives no size.
+    ...["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORKSPACE_INSIDE, "--"],
   ];
+}
+
+function scratch(path: string, mode: string, bytes: number): string[] {
+  return ["--perms", mode, "--size", String(bytes), "--tmpfs", path];
 }
 
 /** The system, read-only, entry by entry: a bind of / itself would bring the other slots' folders along. */

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { outputText } from "../output-text.js";
 import { SEARCH_PATH } from "../sandbox/launcher.js";
 import type { Slot } from "../slot.js";
-import { type Finished, finishedWith } from "./finished.js";
+import { abortedFor, type Finished, finishedWith } from "./finished.js";
 import { type Limits, type Supervised, supervise } from "./supervise.js";
 
 export async function runBash(slot: Slot, command: string, limits: Limits, cancelled: AbortSignal): Promise<Finished> {
@@ -34,7 +34,7 @@ function endOf({ endedFor, waitStatus }: Supervised, limits: Limits): Finished {
   if (endedFor === "no_output") {
     return finishedWith("TIMED_OUT", `Command timed out after ${limits.noOutputTimeoutS}s without output`);
   }
-  if (endedFor === "cancel") return finishedWith("CANCELLED", "Cancelled");
+  if (endedFor) return abortedFor(endedFor);
   const signal = waitStatus & 127;
   if (signal !== 0) {
     const name = signalName(signal);

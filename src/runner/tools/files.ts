@@ -2,8 +2,10 @@
 // here its answer becomes a result.
 import type { Run } from "../sandbox/launcher.js";
 import type { Slot } from "../slot.js";
-import { type Finished, finishedWith } from "./finished.js";
+import { abortedFor, type Finished, finishedWith } from "./finished.js";
 import { type Supervised, supervise } from "./supervise.js";
+
+const WORKSPACE = "/workspace";
 
 export interface ReadRequest {
   readonly path: string;
@@ -25,14 +27,19 @@ export async function readFile(
   cancelled: AbortSignal,
 ): Promise<Finished> {
   const numbers = [offset, limit, limits.fileBytesMax].map(String);
-  const done = await operate(await slot.run(["read", slot.workspace, path, ...numbers]), limits, cancelled);
+  const done = await operate(
+    await slot.run(["read", slot.workspace, seenFrom(slot, path), ...numbers]),
+    limits,
+    cancelled,
+  );
   if (done.failed) return done.failed;
   const content = done.stdout.kept().head;
   return {
     ...finishedWith("OK", ""),
     output: content.toString(base64 ? "base64" : "utf8"),
     outputBytes: content.length,
-    fileSize: Number(done.answer),
+    // What shares the slot may have written into the answer too.
+    fileSize: /^\d{1,15}$/.test(done.answer) ? Number(done.answer) : content.length,
   };
 }
 
@@ -43,10 +50,19 @@ export async function writeFile(
   limits: FileLimits,
   cancelled: AbortSignal,
 ): Promise<Finished> {
-  const done = await operate(await slot.run(["write", slot.workspace, path, content]), limits, cancelled);
+  const done = await operate(
+    await slot.run(["write", slot.workspace, seenFrom(slot, path), content]),
+    limits,
+    cancelled,
+  );
   if (done.failed) return done.failed;
   const output = `Successfully wrote ${content.length} bytes to ${path}`;
   return { ...finishedWith("OK", ""), output, outputBytes: 0, fileSize: content.length };
+}
+
+/** `/workspace` names the workspace in every slot, wherever its sandbox has it. */
+function seenFrom(slot: Slot, path: string): string {
+  return path === WORKSPACE || path.startsWith(`${WORKSPACE}/`) ? slot.workspace + path.slice(WORKSPACE.length) : path;
 }
 
 async function operate(
@@ -63,8 +79,10 @@ async function operate(
 
 function failureOf({ endedFor, waitStatus }: Supervised, answer: string, limits: FileLimits): Finished | undefined {
   if (waitStatus === undefined) return finishedWith("LOST", "The sandbox died while the file was worked on");
-  if (endedFor === "cancel") return finishedWith("CANCELLED", "Cancelled");
-  if (endedFor) return finishedWith("TIMED_OUT", `File operation timed out after ${limits.timeoutS}s`);
+  if (endedFor === "timeout" || endedFor === "no_output") {
+    return finishedWith("TIMED_OUT", `File operation timed out after ${limits.timeoutS}s`);
+  }
+  if (endedFor) return abortedFor(endedFor);
   if (waitStatus !== 0) return finishedWith("TOOL_FAILED", answer || "The file operation was killed");
   return undefined;
 }

@@ -1,5 +1,6 @@
 // How an operation ended, as the runner tells the server: core's Outcome without what only the server knows.
 import type { CallStatus } from "../../core/outcome.js";
+import type { AbortReason } from "./supervise.js";
 
 export interface Finished {
   readonly status: CallStatus;
@@ -11,6 +12,20 @@ export interface Finished {
   readonly truncated: boolean;
   /** File tools: bytes of the file. */
   readonly fileSize?: number;
+}
+
+/** The end of a run that was stopped from outside. */
+export function abortedFor(reason: AbortReason): Finished {
+  switch (reason) {
+    case "cancel":
+      return finishedWith("CANCELLED", "Cancelled");
+    case "memory":
+      return finishedWith("OUT_OF_MEMORY", "Out of memory: over the slot's limit");
+    case "workspace":
+      return finishedWith("TOOL_FAILED", "Workspace over its size limit: the slot is lost");
+    default:
+      return reason satisfies never;
+  }
 }
 
 /** An end without output of its own. */

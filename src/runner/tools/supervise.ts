@@ -1,5 +1,6 @@
 // Watches one run from its start to its end: collects what it prints, ends it on timeout, silence or cancel, and waits
 // until its output is drained.
+import type { Readable } from "node:stream";
 import { OutputCollector } from "../output-collector.js";
 import type { Run } from "../sandbox/launcher.js";
 
@@ -17,22 +18,29 @@ export interface Supervised {
   /** As waitpid(2) gives it; absent when the sandbox died under the run. */
   readonly waitStatus?: number;
   /** Why we ended it; absent when it ended by itself. */
-  readonly endedFor?: "timeout" | "no_output" | "cancel";
+  readonly endedFor?: EndReason;
 }
+
+export type EndReason = "timeout" | "no_output" | AbortReason;
+
+/** What the abort signal of a run carries as its reason. */
+export type AbortReason = "cancel" | "memory" | "workspace";
 
 /** A process that was left in the background may hold the pipes for ever: after the main process's end we wait so long. */
 const DRAIN_MS = 100;
+/** Between two reads, of 64 KiB at most, of output that came after a run's end. */
+const LATE_READ_MS = 10;
 
 export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal): Promise<Supervised> {
   const stdout = new OutputCollector(limits.charsMax);
   const stderr = new OutputCollector(limits.charsMax);
-  let endedFor: Supervised["endedFor"];
+  let endedFor: EndReason | undefined;
   let killed: Promise<void> | undefined;
-  const end = (why: NonNullable<Supervised["endedFor"]>) => {
+  const end = (why: EndReason) => {
     endedFor ??= why;
     killed ??= run.kill();
   };
-  const onCancel = () => end("cancel");
+  const onCancel = () => end(isAbortReason(cancelled.reason) ? cancelled.reason : "cancel");
   const { noOutputTimeoutS, timeoutS } = limits;
   const timeout = setTimeout(() => end("timeout"), timeoutS * 1000);
   // A longer silence than the timeout never comes about, and might be longer than Node's timers can wait.
@@ -49,8 +57,7 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
     { stream: run.stderr, collector: stderr },
   ].map(({ stream, collector }) => {
     stream.on("data", (chunk: Buffer) => {
-      // A daemon's later output is read and dropped, so that it neither blocks nor gets SIGPIPE.
-      if (!collecting) return;
+      if (!collecting) return readSlowly(stream);
       collector.push(chunk);
       silence?.refresh();
     });
@@ -65,6 +72,16 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
   await firstOf(Promise.all(drained), DRAIN_MS);
   collecting = false;
   return { stdout, stderr, ...(waitStatus !== undefined && { waitStatus }), ...(endedFor && { endedFor }) };
+}
+
+function isAbortReason(reason: unknown): reason is AbortReason {
+  return reason === "cancel" || reason === "memory" || reason === "workspace";
+}
+
+/** A daemon's later output is dropped, so that it neither blocks nor gets SIGPIPE, but not at the cost of others. */
+function readSlowly(stream: Readable): void {
+  stream.pause();
+  setTimeout(() => stream.resume(), LATE_READ_MS).unref();
 }
 
 async function firstOf(work: Promise<unknown>, ms: number): Promise<void> {

@@ -79,6 +79,26 @@ export interface Init {
   graceS: number;
   /** First of `slots` user ids, one for each slot, that nothing else on the host uses. 0: the runner's own user. */
   uidBase: number;
+  /** What each slot may use. */
+  limits: SlotLimits | undefined;
+}
+
+/** What one slot may use. */
+export interface SlotLimits {
+  /** Processes and threads. */
+  processes: number;
+  /** Open files of each process. */
+  openFiles: number;
+  /** Bytes of each file that is written. */
+  fileBytes: bigint;
+  /** Resident bytes of all its processes together, watched once a second. */
+  memoryBytes: bigint;
+  /** Bytes of its workspace: hard for the medium `memory`, else watched once a second. */
+  workspaceBytes: bigint;
+  /** Whether workspaces are held in memory. */
+  workspaceInMemory: boolean;
+  /** Bytes that /tmp and /dev/shm hold at most, each, where the slot has its own. */
+  scratchBytes: bigint;
 }
 
 /** The runner's self-description after its sandbox self-test. */
@@ -581,7 +601,16 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
 };
 
 function createBaseInit(): Init {
-  return { slots: 0, isolation: "", allowNetwork: false, outputCharsMax: 0, fileBytesMax: 0, graceS: 0, uidBase: 0 };
+  return {
+    slots: 0,
+    isolation: "",
+    allowNetwork: false,
+    outputCharsMax: 0,
+    fileBytesMax: 0,
+    graceS: 0,
+    uidBase: 0,
+    limits: undefined,
+  };
 }
 
 export const Init: MessageFns<Init> = {
@@ -606,6 +635,9 @@ export const Init: MessageFns<Init> = {
     }
     if (message.uidBase !== 0) {
       writer.uint32(56).uint32(message.uidBase);
+    }
+    if (message.limits !== undefined) {
+      SlotLimits.encode(message.limits, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -679,6 +711,14 @@ export const Init: MessageFns<Init> = {
             message.uidBase = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.limits = SlotLimits.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -703,6 +743,162 @@ export const Init: MessageFns<Init> = {
     message.fileBytesMax = object.fileBytesMax ?? 0;
     message.graceS = object.graceS ?? 0;
     message.uidBase = object.uidBase ?? 0;
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? SlotLimits.fromPartial(object.limits)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSlotLimits(): SlotLimits {
+  return {
+    processes: 0,
+    openFiles: 0,
+    fileBytes: 0n,
+    memoryBytes: 0n,
+    workspaceBytes: 0n,
+    workspaceInMemory: false,
+    scratchBytes: 0n,
+  };
+}
+
+export const SlotLimits: MessageFns<SlotLimits> = {
+  encode(message: SlotLimits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processes !== 0) {
+      writer.uint32(8).uint32(message.processes);
+    }
+    if (message.openFiles !== 0) {
+      writer.uint32(16).uint32(message.openFiles);
+    }
+    if (message.fileBytes !== 0n) {
+      if (BigInt.asUintN(64, message.fileBytes) !== message.fileBytes) {
+        throw new globalThis.Error("value provided for field message.fileBytes of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.fileBytes);
+    }
+    if (message.memoryBytes !== 0n) {
+      if (BigInt.asUintN(64, message.memoryBytes) !== message.memoryBytes) {
+        throw new globalThis.Error("value provided for field message.memoryBytes of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.memoryBytes);
+    }
+    if (message.workspaceBytes !== 0n) {
+      if (BigInt.asUintN(64, message.workspaceBytes) !== message.workspaceBytes) {
+        throw new globalThis.Error("value provided for field message.workspaceBytes of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.workspaceBytes);
+    }
+    if (message.workspaceInMemory !== false) {
+      writer.uint32(48).bool(message.workspaceInMemory);
+    }
+    if (message.scratchBytes !== 0n) {
+      if (BigInt.asUintN(64, message.scratchBytes) !== message.scratchBytes) {
+        throw new globalThis.Error("value provided for field message.scratchBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.scratchBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlotLimits {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlotLimits();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.processes = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.openFiles = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fileBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.memoryBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.workspaceBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.workspaceInMemory = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.scratchBytes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SlotLimits>): SlotLimits {
+    return SlotLimits.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SlotLimits>): SlotLimits {
+    const message = createBaseSlotLimits();
+    message.processes = object.processes ?? 0;
+    message.openFiles = object.openFiles ?? 0;
+    message.fileBytes = (object.fileBytes !== undefined && object.fileBytes !== null) ? BigInt(object.fileBytes) : 0n;
+    message.memoryBytes = (object.memoryBytes !== undefined && object.memoryBytes !== null)
+      ? BigInt(object.memoryBytes)
+      : 0n;
+    message.workspaceBytes = (object.workspaceBytes !== undefined && object.workspaceBytes !== null)
+      ? BigInt(object.workspaceBytes)
+      : 0n;
+    message.workspaceInMemory = object.workspaceInMemory ?? false;
+    message.scratchBytes = (object.scratchBytes !== undefined && object.scratchBytes !== null)
+      ? BigInt(object.scratchBytes)
+      : 0n;
     return message;
   },
 };

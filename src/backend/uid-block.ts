@@ -1,0 +1,38 @@
+// User ids on this host that no other server hands out: a block is held for the life of the process.
+import { randomInt } from "node:crypto";
+import { SwitchyardError } from "../core/errors.js";
+import { holdName } from "./instance-lock.js";
+
+/** Debian's own ids end at 65,534, and the subordinate ones that it gives out lie below 2^30. */
+const UID_FIRST = 1_100_000_000;
+const BLOCK_UIDS = 1_000_000;
+const BLOCKS = 900;
+
+export class UidBlock {
+  #taken = 0;
+
+  private constructor(
+    private readonly first: number,
+    readonly release: () => void,
+  ) {}
+
+  /** Rejects with LISTEN_FAILED when every block is taken. */
+  static async claim(): Promise<UidBlock> {
+    // Not always the first, which a server that was killed may have left processes in.
+    const start = randomInt(BLOCKS);
+    for (let at = 0; at < BLOCKS; at++) {
+      const block = (start + at) % BLOCKS;
+      const free = await holdName(`uids/${block}`);
+      if (free) return new UidBlock(UID_FIRST + block * BLOCK_UIDS, free);
+    }
+    throw new SwitchyardError("LISTEN_FAILED", `all ${BLOCKS} blocks of user ids are taken by servers on this machine`);
+  }
+
+  /** The first of `count` ids in a row. They come round again after a million; no container lives so long. */
+  take(count: number): number {
+    if (this.#taken + count > BLOCK_UIDS) this.#taken = 0;
+    const first = this.first + this.#taken;
+    this.#taken += count;
+    return first;
+  }
+}
