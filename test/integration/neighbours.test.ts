@@ -50,7 +50,7 @@ test("nine trajectories run `true` in a loop beside one that sleeps 20 s, with i
 
 /** Workspaces of released slots that are not all deleted yet. */
 function beingDeleted(): number {
-  const [folder = ""] = readdirSync(tmpdir()).filter((name) => name.startsWith(`switchyard-${INSTANCE}-`));
+  const [folder = ""] = readdirSync(tmpdir()).filter((name) => name.startsWith(`switchyard-${INSTANCE}`));
   return readdirSync(join(tmpdir(), folder, "slots")).filter((name) => name.startsWith("deleted-")).length;
 }
 

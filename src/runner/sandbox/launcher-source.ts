@@ -15,7 +15,7 @@
 //   exit ID STATUS  it has ended; STATUS as waitpid(2) gives it
 //   unable WHY      a child that was asked for could not be made
 //   killed ID       nothing that it started is alive (`killed all`: nothing in the slot but the launcher)
-// Runner to launcher, on fd 0, a line each: `arm`; `kill ID MS`, where MS is how long ago it got its request; `killall`.
+// Runner to launcher, on fd 0, a line each: `arm`; `kill ID SINCE`, where SINCE is when it got its request; `killall`.
 // Runner to child, on ID.in: 32-bit big-endian length, and so many bytes of fields, each again a length and its bytes.
 // Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
 // `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content.
@@ -170,7 +170,7 @@ sub root_of {
 }
 
 # How many processes the slot has, and those that a child started: itself, what descends from it, and orphans that were
-# born since its request, at $since.
+# born since its request, at $since, in the hundredths of a second since boot that /proc counts in.
 sub victims {
   my ($id, $since) = @_;
   my %all = processes();
@@ -207,8 +207,7 @@ sub become_user {
 
 # Stopped before they are killed, until no new ones appear: what is stopped cannot fork.
 sub kill_call {
-  my ($id, $age_ms) = @_;
-  my $since = ticks_since_boot() - int($age_ms / 10);
+  my ($id, $since) = @_;
   my $stopped = 0;
   for (my $round = 0; ; $round++) {
     my ($others, @found) = victims($id, $since);
@@ -221,13 +220,6 @@ sub kill_call {
     select(undef, undef, undef, 0.002) if $round > 3;
   }
   say_line("killed $id");
-}
-
-# In the hundredths of a second in which /proc tells when a process began.
-sub ticks_since_boot {
-  open(my $uptime, '<', '/proc/uptime') or return 0;
-  my ($seconds) = split ' ', <$uptime>;
-  return int($seconds * 100);
 }
 
 sub reap {
@@ -381,9 +373,9 @@ sub write_all {
 }
 
 sub obey {
-  my ($verb, $id, $age_ms) = split / /, $_[0];
+  my ($verb, $id, $since) = split / /, $_[0];
   if ($verb eq 'arm') { arm() }
-  elsif ($verb eq 'kill') { kill_call($id, $age_ms) }
+  elsif ($verb eq 'kill') { kill_call($id, $since) }
   elsif ($verb eq 'killall') { kill_call('all', 0) }
 }
 

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
+import { uptime } from "node:os";
 import { join } from "node:path";
 import { type Readable, Writable } from "node:stream";
 import { openFifo } from "./fifo.js";
@@ -120,10 +121,11 @@ export class Launcher {
         resolve(end);
       });
     });
-    const began = performance.now();
+    // What it starts is told by its birth from what was there before; measured here, as the launcher may lag behind.
+    const since = ticksSinceBoot();
     // Not ended yet: the child opens its side when it comes to it, and waits for ever once there is no other.
     request.write(Buffer.concat(lengthPrefixed(payload)));
-    const kill = () => this.#kill(`kill ${id} ${Math.ceil(performance.now() - began)}`, id);
+    const kill = () => this.#kill(`kill ${id} ${since}`, id);
     const run = { stdout, stderr, ended, kill };
     void ended.then(() => this.#linger(run));
     return run;
@@ -286,4 +288,9 @@ function lengthPrefixed(field: string | Uint8Array): Uint8Array[] {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bytes.length);
   return [length, bytes];
+}
+
+/** In the hundredths of a second in which /proc tells when a process began. */
+function ticksSinceBoot(): number {
+  return Math.floor(uptime() * 100);
 }
