@@ -15,7 +15,6 @@ export const bash: Tool = {
   ),
   plan(args) {
     const command = args.text("command");
-    args.skip("timeout");
     return { operation: { kind: "bash", command }, metadata: {}, isCommand: true };
   },
 };

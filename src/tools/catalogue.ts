@@ -48,6 +48,8 @@ export class Catalogue {
     const tool = this.#tools.get(call.tool);
     if (!tool) return done(failedOutcome("UNKNOWN_TOOL", `Unknown tool: ${call.tool}`));
     const args = new ArgumentReader(call.arguments);
+    // Whatever the tool, it is heeded, by timeoutOf.
+    args.skip("timeout");
     try {
       const planned = tool.plan(args, this.options.limits);
       if ("status" in planned) return done(planned);

@@ -285,7 +285,7 @@ describe("what stays", () => {
     const own = await live.open({ trajectoryId: "daemon" });
     const loop = "while :; do echo noise || exit; sleep 0.01; echo . >> alive; done";
     const started = await own.bash(`(${loop}) & echo started`);
-    assert.match(started.output, /^started/);
+    assert.match(started.output, /^started$/m);
     const count = async () => Number((await own.bash("wc -l < alive")).output);
     const before = await count();
     while ((await count()) < before + 5);
