@@ -6,15 +6,50 @@ import type { Outcome } from "../core/outcome.js";
 
 export interface Backend {
   readonly name: "docker" | "process";
-  /** Makes sure that containers can be started, and removes what a dead server of this instance left behind. */
+  /** Makes sure that containers can be started, and removes what a dead server of this instance left and nobody can use. */
   start(): Promise<void>;
+  /** Takes over the containers of this instance that outlived their server, with what their runners remember. */
+  adopt(): Promise<readonly AdoptedContainer[]>;
   /**
    * Starts one container of the named pool. Resolves when its runner has answered a probe call, never before.
    * Rejects with BACKEND_UNAVAILABLE or SANDBOX_UNAVAILABLE, or when `signal` aborts; then nothing is left behind.
    */
   startContainer(pool: string, signal: AbortSignal): Promise<Container>;
-  /** Destroys whatever containers are left. */
+  /** Destroys whatever containers are left, but for those that were left to the next server. */
   close(): Promise<void>;
+}
+
+/** A container that an earlier server of the instance started. */
+export interface AdoptedContainer {
+  readonly pool: string;
+  readonly container: Container;
+  /** Whether it was made for other settings than its pool has now: good for the trajectories it has, and no others. */
+  readonly outdated: boolean;
+  /** All its slots, by index. */
+  readonly slots: readonly AdoptedSlot[];
+}
+
+export interface AdoptedSlot {
+  readonly open: boolean;
+  /** Whose it is; absent: nobody's. */
+  readonly lease?: AdoptedLease;
+}
+
+export interface AdoptedLease {
+  readonly binding: SlotBinding;
+  /** In the order in which they came. */
+  readonly calls: readonly AdoptedCall[];
+}
+
+/** What a runner remembers of a call. */
+export interface AdoptedCall {
+  readonly uniqId: string;
+  readonly digest: string;
+  readonly forStream: boolean;
+  readonly state: "running" | "finished" | "acknowledged";
+  readonly context: string;
+  /** When finished. */
+  readonly outcome?: Outcome;
 }
 
 export interface Container {
@@ -25,6 +60,8 @@ export interface Container {
   readonly runner: Runner;
   /** Ends the container with everything in it. Idempotent; resolves when it is gone. */
   destroy(): Promise<void>;
+  /** Lets go of it for the next server. False: it cannot live without this one. */
+  leave(): boolean;
 }
 
 /** The isolation that a runner proved at its start. */
@@ -40,7 +77,7 @@ export interface Runner {
   readonly networkIsolated: boolean;
   /** Makes an empty workspace with a fresh sandbox around it. */
   openSlot(slot: number): Promise<void>;
-  /** Binds an open slot to a trajectory; frames keep their order, so calls may follow at once. */
+  /** Binds an open slot to a trajectory, or changes the binding; frames keep their order, so calls may follow at once. */
   leaseSlot(slot: number, lease: SlotBinding): void;
   /** Kills everything in the slot and wipes it; resolves when verified clean, rejects when something was left. */
   closeSlot(slot: number): Promise<void>;
@@ -54,6 +91,10 @@ export interface Runner {
     timeoutS: number,
     onFinished: (index: number, outcome: Outcome) => void,
   ): RunningBatch;
+  /** Follows a call that an earlier server gave to an adopted runner, as runBatch does. */
+  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch;
+  /** Says that results need not be kept any longer; unknown ones are ignored. */
+  acknowledge(slot: number, uniqIds: readonly string[]): void;
   /** Resolves, never rejects, when the runner is lost for good. */
   readonly lost: Promise<SwitchyardError>;
   /** Tells when the sandbox of an open slot died by itself: the slot must be closed before it is used again. */
@@ -66,9 +107,20 @@ export interface RunningBatch {
   cancel(index: number): void;
 }
 
+/** Whose slot it is, with what the next server must know to go on with the trajectory. */
 export interface SlotBinding {
   readonly trajectoryId: string;
+  /** Names this life of the trajectory. */
+  readonly incarnation: string;
   /** Counts the slots that the trajectory has had, from 1. */
   readonly generation: number;
   readonly env: Readonly<Record<string, string>>;
+  /** SHA-256 of its resume_token. */
+  readonly tokenHash: Buffer;
+  readonly group: string;
+  /** Counts its streams, from 1; 0 before the first. */
+  readonly streamEpoch: number;
+  readonly leaseS: number;
+  /** When its life began, in milliseconds since 1970. */
+  readonly beganUnixMs: number;
 }

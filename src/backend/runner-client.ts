@@ -1,5 +1,6 @@
 // The server's end of a link: drives one runner, and believes nothing it says. A frame is valid only for a slot and a
-// call that this runner was given; a violation loses the runner, and its container with it.
+// call that this runner was given; a violation loses the runner, and its container with it. When the link begins anew, the
+// runner's inventory tells what of its requests and answers got lost, and they are sent again.
 import { EventEmitter } from "node:events";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
@@ -11,97 +12,115 @@ import type {
   RunCall,
   RunnerFrame,
   ServerFrame,
+  SlotOpened,
 } from "../gen/switchyard/runner/v1/runner.js";
-import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
-import { type Link, NotAFrame } from "../link/link.js";
-import type { Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
+import type { AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
+import type { RunnerInventory } from "./inventory.js";
+import { type SealedLease, sealLease, unsealLease } from "./lease-seal.js";
+import type { LinkKeeper } from "./link-keeper.js";
+import { PendingCalls } from "./pending-calls.js";
+import { partsThatFit, runCall } from "./run-frames.js";
 import { outcomeOfFrame } from "./runner-outcome.js";
 
-interface PendingCall {
-  finish(outcome: Outcome): void;
-}
-
-interface Pending {
+/** A request for one slot that was not answered yet. */
+interface Request {
+  readonly seq: number;
   resolve(): void;
   reject(error: SwitchyardError): void;
 }
 
-/** Between two pings of a link, in milliseconds. */
-const PING_MS = 10_000;
-/** So many pings in a row without a word from the runner, and it is lost. Counted, since our own loop may have slept. */
-const UNANSWERED_MAX = 3;
-
 const ISOLATIONS: readonly string[] = ["namespace", "uid", "container", "none"] satisfies Isolation[];
+
+export interface RunnerClientOptions {
+  readonly id: string;
+  readonly keeper: LinkKeeper;
+  readonly init: Init;
+  /** Seals leases. */
+  readonly key: Buffer;
+  /** Whether the container itself reaches any network. */
+  readonly containerHasNetwork: boolean;
+}
 
 export class RunnerClient implements Runner {
   isolation: Isolation = "none";
   isolationReason = "";
+  readonly id: string;
   readonly slots: number;
   readonly lost: Promise<SwitchyardError>;
   #lose: (error: SwitchyardError) => void = () => undefined;
   #lostError: SwitchyardError | undefined;
-  #nextCallId = 1n;
   #ready: { resolve(ready: Ready): void; reject(error: SwitchyardError): void } | undefined;
-  readonly #calls = new Map<bigint, PendingCall>();
-  /** What rejects the batches on their way, should the runner be lost. */
-  readonly #batches = new Set<(error: SwitchyardError) => void>();
-  readonly #opening = new Map<number, Pending>();
-  readonly #closing = new Map<number, Pending>();
+  #onFirst: ((inventory: RunnerInventory) => void) | undefined;
+  readonly #calls = new PendingCalls();
+  readonly #opening = new Map<number, Request>();
+  readonly #closing = new Map<number, Request>();
+  #seq = 0;
+  readonly #leases = new Map<number, SealedLease>();
+  /** Results that were delivered and not acknowledged, by slot. */
+  readonly #delivered = new Map<number, Set<string>>();
   readonly #events = new EventEmitter<{ slotFailed: [slot: number, error: SwitchyardError] }>();
-  #pings: NodeJS.Timeout | undefined;
-  #unanswered = 0;
 
-  constructor(
-    readonly id: string,
-    private readonly link: Link<ServerFrame, RunnerFrame>,
-    private readonly init: Init,
-    /** Whether the container itself reaches any network. */
-    private readonly containerHasNetwork: boolean,
-  ) {
-    this.slots = init.slots;
+  constructor(private readonly options: RunnerClientOptions) {
+    this.id = options.id;
+    this.slots = options.init.slots;
     this.lost = new Promise((resolve) => {
       this.#lose = resolve;
     });
-    link.on("frame", (frame) => this.#receive(frame));
-    link.on("closed", (error) => this.#linkClosed(error));
+    const { keeper } = options;
+    keeper.on("inventory", (inventory) => this.#linkBegan(inventory));
+    keeper.on("frame", (frame) => this.#receive(frame));
+    keeper.on("lost", (error) => this.#fail(error));
   }
 
   get networkIsolated(): boolean {
-    return !this.containerHasNetwork || (this.isolation === "namespace" && !this.init.allowNetwork);
+    const { containerHasNetwork, init } = this.options;
+    return !containerHasNetwork || (this.isolation === "namespace" && !init.allowNetwork);
   }
 
-  /** Hands over the settings; resolves when the runner has proven its sandbox by running a command in it. */
+  /** Hands a new runner its settings; resolves when it has proven its sandbox by running a command in it. */
   async start(signal: AbortSignal): Promise<void> {
-    if (this.#lostError) throw this.#lostError;
     const ready = new Promise<Ready>((resolve, reject) => {
       this.#ready = { resolve, reject };
     });
-    const abort = () => this.#fail("RUNNER_LOST", `runner was not ready in time: ${messageOf(signal.reason)}`);
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-    try {
-      this.#send({ $case: "init", value: this.init });
-      const { isolation, isolationReason } = await ready;
-      if (!isIsolation(isolation)) throw new SwitchyardError("SANDBOX_UNAVAILABLE", isolationReason || "no isolation");
-      this.isolation = isolation;
-      this.#pings = setInterval(() => this.#ping(), PING_MS);
-      this.#pings.unref();
-      this.isolationReason = isolationReason;
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    await this.#untilAborted(signal, async () => {
+      const { ready: before } = await this.#firstInventory();
+      if (!before) this.#send({ $case: "init", value: this.options.init });
+      this.#take(before ?? (await ready));
+    });
+  }
+
+  /** Takes over a runner that an earlier server started; resolves with what it remembers. */
+  async adopt(signal: AbortSignal): Promise<readonly AdoptedSlot[]> {
+    return this.#untilAborted(signal, async () => {
+      const { ready, slots } = await this.#firstInventory();
+      if (!ready) throw new SwitchyardError("RUNNER_LOST", "it was never made ready");
+      this.#take(ready);
+      return slots.map(({ open, calls, ...lease }, index) => {
+        if (lease.record.length === 0) return { open };
+        const binding = unsealLease(lease, this.options.key);
+        if (!binding) throw this.#violation(`a lease of slot ${index} that no server has given`);
+        this.#leases.set(index, { record: Buffer.from(lease.record), seal: Buffer.from(lease.seal) });
+        const known = [...calls.values()];
+        this.#delivered.set(index, new Set(known.filter((it) => it.state === "finished").map((it) => it.uniqId)));
+        return { open, lease: { binding, calls: known } };
+      });
+    });
   }
 
   openSlot(slot: number): Promise<void> {
-    return this.#ask(this.#opening, slot, { $case: "openSlot", value: { slot } });
+    return this.#ask("openSlot", this.#opening, slot);
   }
 
-  leaseSlot(slot: number, { trajectoryId, generation, env }: SlotBinding): void {
-    this.#send({ $case: "leaseSlot", value: { slot, trajectoryId, generation, env: { ...env } } });
+  leaseSlot(slot: number, binding: SlotBinding): void {
+    const lease = sealLease(binding, this.options.key);
+    this.#leases.set(slot, lease);
+    this.#send({ $case: "leaseSlot", value: { slot, ...lease } });
   }
 
   closeSlot(slot: number): Promise<void> {
-    return this.#ask(this.#closing, slot, { $case: "closeSlot", value: { slot } });
+    this.#leases.delete(slot);
+    this.#delivered.delete(slot);
+    return this.#ask("closeSlot", this.#closing, slot);
   }
 
   onSlotFailed(listener: (slot: number, error: SwitchyardError) => void): void {
@@ -114,33 +133,29 @@ export class RunnerClient implements Runner {
     onFinished: (index: number, outcome: Outcome) => void,
   ): RunningBatch {
     if (this.#lostError) throw new SwitchyardError("SLOT_CHANGED", this.#lostError.message);
-    const ids: bigint[] = [];
-    let left = operations.length;
-    const done = new Promise<void>((resolve, reject) => {
-      this.#batches.add(reject);
-      for (const [index] of operations.entries()) {
-        const id = this.#nextCallId++;
-        ids.push(id);
-        this.#calls.set(id, {
-          finish: (outcome) => {
-            onFinished(index, outcome);
-            left -= 1;
-            if (left > 0) return;
-            this.#batches.delete(reject);
-            resolve();
-          },
-        });
-      }
-    });
-    const calls = operations.map((operation, index) => runCall(ids[index] ?? 0n, operation));
-    for (const part of partsThatFit(calls)) this.#send({ $case: "runBatch", value: { timeoutS, calls: part } });
+    const frames = operations.map(runCall);
+    const pending = frames.map((frame) => ({ slot: frame.slot, uniqId: frame.uniqId, timeoutS, frame }));
+    const done = this.#calls.add(pending, onFinished);
+    this.#sendCalls(frames, timeoutS);
     return {
       done,
       cancel: (index) => {
-        const callId = ids[index];
-        if (callId !== undefined && this.#calls.has(callId)) this.#send({ $case: "cancelCall", value: { callId } });
+        const call = operations[index];
+        if (call) this.#cancel(call.slot, call.uniqId);
       },
     };
+  }
+
+  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch {
+    if (this.#lostError) return { done: Promise.reject(this.#lostError), cancel: () => undefined };
+    const done = this.#calls.add([{ slot, uniqId, timeoutS: 0 }], (_, outcome) => onFinished(outcome));
+    return { done, cancel: () => this.#cancel(slot, uniqId) };
+  }
+
+  acknowledge(slot: number, uniqIds: readonly string[]): void {
+    const delivered = this.#delivered.get(slot);
+    const known = uniqIds.filter((uniqId) => delivered?.delete(uniqId));
+    if (known.length > 0) this.#send({ $case: "acknowledge", value: { slot, uniqIds: known } });
   }
 
   /** Asks the runner to kill everything and end. */
@@ -148,26 +163,76 @@ export class RunnerClient implements Runner {
     this.#send({ $case: "shutdown", value: {} });
   }
 
-  #ask(pending: Map<number, Pending>, slot: number, frame: NonNullable<ServerFrame["frame"]>): Promise<void> {
+  #firstInventory(): Promise<RunnerInventory> {
     if (this.#lostError) return Promise.reject(this.#lostError);
-    if (pending.has(slot)) return Promise.reject(new SwitchyardError("INTERNAL", `slot ${slot} was asked twice`));
-    return new Promise((resolve, reject) => {
-      pending.set(slot, { resolve, reject });
-      this.#send(frame);
+    return new Promise((resolve) => {
+      this.#onFirst = resolve;
     });
   }
 
-  #receive({ frame }: RunnerFrame): void {
-    this.#unanswered = 0;
-    switch (frame?.$case) {
+  /** Loses the runner when `signal` aborts before the work is done. */
+  async #untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const abort = () =>
+      this.options.keeper.lose("RUNNER_LOST", `runner was not ready in time: ${messageOf(signal.reason)}`);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      return await Promise.race([work(), this.lost.then((error) => Promise.reject(error))]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  #take({ isolation, isolationReason }: Ready): void {
+    if (!isIsolation(isolation)) throw new SwitchyardError("SANDBOX_UNAVAILABLE", isolationReason || "no isolation");
+    this.isolation = isolation;
+    this.isolationReason = isolationReason;
+  }
+
+  #ask($case: "openSlot" | "closeSlot", pending: Map<number, Request>, slot: number): Promise<void> {
+    if (this.#lostError) return Promise.reject(this.#lostError);
+    if (pending.has(slot)) return Promise.reject(new SwitchyardError("INTERNAL", `slot ${slot} was asked twice`));
+    this.#seq += 1;
+    const seq = this.#seq;
+    return new Promise((resolve, reject) => {
+      pending.set(slot, { seq, resolve, reject });
+      this.#send({ $case, value: { slot, seq } });
+    });
+  }
+
+  #linkBegan(inventory: RunnerInventory): void {
+    const first = this.#onFirst;
+    this.#onFirst = undefined;
+    if (first) return first(inventory);
+    if (!inventory.ready) return void this.#violation("an inventory without what it was told");
+    for (const [slot, { seq }] of this.#closing) this.#send({ $case: "closeSlot", value: { slot, seq } });
+    for (const [slot, { seq }] of this.#opening) this.#send({ $case: "openSlot", value: { slot, seq } });
+    for (const [slot, lease] of this.#leases) this.#send({ $case: "leaseSlot", value: { slot, ...lease } });
+    for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
+    for (const [slot, { open, calls }] of inventory.slots.entries()) {
+      for (const { uniqId, outcome } of calls.values()) if (outcome) this.#comeAgain(slot, uniqId, outcome);
+      if (!open && this.#leases.has(slot)) this.#slotFailed(slot, "it died while the link was broken");
+    }
+  }
+
+  /** A result that an inventory holds: one that got lost on its way, or whose acknowledgement did, or an old one. */
+  #comeAgain(slot: number, uniqId: string, outcome: Outcome): void {
+    if (this.#calls.has(slot, uniqId)) this.#deliver(slot, uniqId, outcome);
+    else if (this.#leases.has(slot) && !this.#delivered.get(slot)?.has(uniqId)) {
+      this.#send({ $case: "acknowledge", value: { slot, uniqIds: [uniqId] } });
+    }
+  }
+
+  #receive(frame: NonNullable<RunnerFrame["frame"]>): void {
+    switch (frame.$case) {
       case "ready":
         this.#ready?.resolve(frame.value);
         break;
       case "slotOpened":
-        this.#answer(this.#opening, frame.value.slot, frame.value.error);
+        this.#answer(this.#opening, frame.value);
         break;
       case "slotClosed":
-        this.#answer(this.#closing, frame.value.slot, frame.value.error);
+        this.#answer(this.#closing, frame.value);
         break;
       case "callFinished":
         this.#finish(frame.value);
@@ -175,117 +240,69 @@ export class RunnerClient implements Runner {
       case "slotFailed":
         this.#slotFailed(frame.value.slot, frame.value.error);
         break;
-      case "pong":
-        break;
-      case undefined:
-        this.#violation("an empty frame");
-        break;
       default:
-        frame satisfies never;
+        this.#violation(`a ${frame.$case} out of place`);
     }
   }
 
-  #answer(pending: Map<number, Pending>, slot: number, error: string): void {
+  #answer(pending: Map<number, Request>, { slot, seq, error }: SlotOpened): void {
     const waiting = pending.get(slot);
+    if (seq === 0 || seq > this.#seq) return void this.#violation(`an answer for slot ${slot} that nobody asked for`);
+    // A request that was sent again is answered twice.
+    if (waiting?.seq !== seq) return;
     pending.delete(slot);
-    if (!waiting) return this.#violation(`an answer for slot ${slot} that nobody asked for`);
     if (error) waiting.reject(new SwitchyardError("SANDBOX_UNAVAILABLE", error.slice(0, 1000)));
     else waiting.resolve();
   }
 
   #finish(frame: CallFinished): void {
-    const pending = this.#calls.get(frame.callId);
-    if (!pending) return this.#violation("a result for a call that it does not have");
-    const outcome = outcomeOfFrame(frame, this.init);
-    if (!outcome) return this.#violation("a result that no call can have");
-    this.#calls.delete(frame.callId);
-    pending.finish(outcome);
+    const { slot, uniqId } = frame;
+    if (!this.#calls.has(slot, uniqId)) return void this.#violation("a result for a call that it does not have");
+    const outcome = outcomeOfFrame(frame, this.options.init);
+    if (!outcome) return void this.#violation("a result that no call can have");
+    this.#deliver(slot, uniqId, outcome);
+  }
+
+  #deliver(slot: number, uniqId: string, outcome: Outcome): void {
+    const delivered = this.#delivered.get(slot) ?? new Set();
+    // A slot that is being closed takes its results with it.
+    if (this.#leases.has(slot)) this.#delivered.set(slot, delivered.add(uniqId));
+    this.#calls.finish(slot, uniqId, outcome);
   }
 
   #slotFailed(slot: number, error: string): void {
-    if (slot >= this.slots) return this.#violation(`word of slot ${slot}, which it does not have`);
+    if (slot >= this.slots) return void this.#violation(`word of slot ${slot}, which it does not have`);
     this.#events.emit("slotFailed", slot, new SwitchyardError("RUNNER_LOST", error.slice(0, 1000)));
   }
 
-  #ping(): void {
-    if (this.#unanswered >= UNANSWERED_MAX) {
-      this.#fail("RUNNER_LOST", `runner has been silent for ${(UNANSWERED_MAX * PING_MS) / 1000} s`);
-    } else {
-      this.#unanswered += 1;
-      this.#send({ $case: "ping", value: { seq: 0n } });
-    }
+  #sendCalls(calls: readonly RunCall[], timeoutS: number): void {
+    for (const part of partsThatFit(calls)) this.#send({ $case: "runBatch", value: { timeoutS, calls: part } });
   }
 
-  #linkClosed(error: Error | undefined): void {
-    if (error instanceof NotAFrame) this.#violation(`bytes that are no frame: ${error.message}`);
-    else this.#fail("RUNNER_LOST", error ? `link broken: ${error.message}` : "link closed");
+  #cancel(slot: number, uniqId: string): void {
+    if (this.#calls.has(slot, uniqId)) this.#send({ $case: "cancelCall", value: { slot, uniqId } });
   }
 
-  #violation(what: string): void {
-    this.#fail("RUNNER_VIOLATION", `runner sent ${what}`);
+  #violation(what: string): SwitchyardError {
+    this.options.keeper.violation(what);
+    return this.#lostError ?? new SwitchyardError("RUNNER_VIOLATION", what);
   }
 
-  #fail(reason: "RUNNER_LOST" | "RUNNER_VIOLATION", why: string): void {
-    if (this.#lostError) return;
-    const error = new SwitchyardError(reason, why);
+  #fail(error: SwitchyardError): void {
     this.#lostError = error;
-    clearInterval(this.#pings);
     this.#ready?.reject(error);
     for (const pending of [...this.#opening.values(), ...this.#closing.values()]) pending.reject(error);
-    for (const reject of this.#batches) reject(error);
     this.#opening.clear();
     this.#closing.clear();
-    this.#batches.clear();
-    this.#calls.clear();
+    this.#calls.failAll(error);
     this.#lose(error);
-    this.link.close();
   }
 
   #send(frame: NonNullable<ServerFrame["frame"]>): void {
-    this.link.send({ frame });
+    this.options.keeper.send(frame);
   }
 }
 
 function isIsolation(text: string): text is Isolation {
   return ISOLATIONS.includes(text);
-}
-
-/** One frame for all, unless they would outgrow it together; each alone came in one gRPC message. */
-function partsThatFit(calls: readonly RunCall[]): RunCall[][] {
-  const parts: RunCall[][] = [[]];
-  let bytes = 0;
-  for (const call of calls) {
-    const size = contentBytes(call);
-    if (bytes > 0 && bytes + size > SERVER_FRAME_BYTES_MAX / 2) {
-      parts.push([]);
-      bytes = 0;
-    }
-    parts.at(-1)?.push(call);
-    bytes += size;
-  }
-  return parts;
-}
-
-function contentBytes({ operation }: RunCall): number {
-  if (operation?.$case === "bash") return Buffer.byteLength(operation.value.command);
-  return operation?.$case === "writeFile" ? operation.value.content.length : 0;
-}
-
-function runCall(callId: bigint, { slot, operation, noOutputTimeoutS = 0 }: SlotOperation): RunCall {
-  const call = { callId, slot, noOutputTimeoutS };
-  switch (operation.kind) {
-    case "bash":
-      return { ...call, operation: { $case: "bash", value: { command: operation.command } } };
-    case "read_file": {
-      const { path, offset, limit = 0, encoding } = operation;
-      const value = { path, offset: BigInt(offset), limit: BigInt(limit), base64: encoding === "base64" };
-      return { ...call, operation: { $case: "readFile", value } };
-    }
-    case "write_file": {
-      const { path, content } = operation;
-      return { ...call, operation: { $case: "writeFile", value: { path, content: Buffer.from(content) } } };
-    }
-    default:
-      return operation satisfies never;
-  }
 }

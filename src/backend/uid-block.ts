@@ -10,6 +10,7 @@ const BLOCKS = 900;
 
 export class UidBlock {
   #taken = 0;
+  readonly #avoided: { readonly first: number; readonly count: number }[] = [];
 
   private constructor(
     private readonly first: number,
@@ -28,11 +29,22 @@ export class UidBlock {
     throw new SwitchyardError("LISTEN_FAILED", `all ${BLOCKS} blocks of user ids are taken by servers on this machine`);
   }
 
+  /** Ids that containers of a server that died still use. */
+  avoid(first: number, count: number): void {
+    this.#avoided.push({ first, count });
+  }
+
   /** The first of `count` ids in a row. They come round again after a million; no container lives so long. */
   take(count: number): number {
-    if (this.#taken + count > BLOCK_UIDS) this.#taken = 0;
-    const first = this.first + this.#taken;
-    this.#taken += count;
-    return first;
+    for (;;) {
+      if (this.#taken + count > BLOCK_UIDS) this.#taken = 0;
+      const first = this.first + this.#taken;
+      const used = this.#avoided.find((it) => first < it.first + it.count && it.first < first + count);
+      if (!used) {
+        this.#taken += count;
+        return first;
+      }
+      this.#taken = used.first + used.count - this.first;
+    }
   }
 }

@@ -6,10 +6,13 @@ import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
 
-export interface BatchEntry<R> {
+export interface BatchEntry<R> extends Caller {
   readonly runner: R;
   readonly timeoutS: number;
   readonly operation: SlotOperation;
+}
+
+export interface Caller {
   /** Called just before its batch is handed to dispatch; never for an entry that was not. */
   onStarted?(): void;
   /** Called exactly once. May come before `submit` returns: when closed, or when dispatch throws at a full batch. */
@@ -30,13 +33,13 @@ export type Dispatch<R> = (batch: Batch<R>, settle: (index: number, outcome: Out
 /** Told what a caller's `onStarted` or `settle`, or a `RunningBatch.cancel`, threw: always a bug. */
 export type FaultReport = (error: unknown) => void;
 
-export class Ticket<R> {
+export class Ticket {
   /** Gone once settled, so that a finished call's content is not held by the slowest of its batch. */
-  #entry: BatchEntry<R> | undefined;
+  #entry: Caller | undefined;
   #onCancel: (() => unknown) | undefined;
 
   constructor(
-    entry: BatchEntry<R>,
+    entry: Caller,
     private readonly report: FaultReport,
   ) {
     this.#entry = entry;

@@ -5,7 +5,15 @@ import type { RunningBatch } from "../backend/backend.js";
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
-import { type Batch, type BatchEntry, batchFailure, type Dispatch, type FaultReport, Ticket } from "./batch.js";
+import {
+  type Batch,
+  type BatchEntry,
+  batchFailure,
+  type Caller,
+  type Dispatch,
+  type FaultReport,
+  Ticket,
+} from "./batch.js";
 
 export interface BatcherOptions<R> {
   readonly clock: Clock;
@@ -38,7 +46,7 @@ export interface Submitted {
 
 interface Queued<R> {
   readonly entry: BatchEntry<R>;
-  readonly ticket: Ticket<R>;
+  readonly ticket: Ticket;
 }
 
 interface Group<R> {
@@ -72,6 +80,15 @@ export class Batcher<R extends { readonly id: string }> {
       ticket.settle(failedOutcome("CANCELLED", "Cancelled"));
     });
     if (group.queued.size >= this.options.sizeMax) this.#flush(group);
+    return ticket;
+  }
+
+  /** A call that its runner has already, from an earlier server: settled by what the runner says, or LOST with it. */
+  follow(caller: Caller, resume: (settle: (outcome: Outcome) => void) => RunningBatch): Submitted {
+    const ticket = new Ticket(caller, this.options.onFault);
+    const running = resume((outcome) => ticket.settle(outcome));
+    ticket.onCancel(() => running.cancel(0));
+    running.done.catch((error: unknown) => this.#endAll([ticket], error));
     return ticket;
   }
 
@@ -158,7 +175,7 @@ export class Batcher<R extends { readonly id: string }> {
     );
   }
 
-  #endAll(tickets: readonly Ticket<R>[], error: unknown): void {
+  #endAll(tickets: readonly Ticket[], error: unknown): void {
     for (const ticket of tickets) ticket.settle(batchFailure(error, "LOST"));
   }
 }

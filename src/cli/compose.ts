@@ -1,7 +1,7 @@
 // The one composition root: makes every part of the server, hands each what it needs, and takes them down in order.
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
-import type { Backend, Runner } from "../backend/backend.js";
+import type { AdoptedContainer, Backend, Runner } from "../backend/backend.js";
 import { DockerBackend, findDocker } from "../backend/docker/docker-backend.js";
 import { lockInstance } from "../backend/instance-lock.js";
 import { ProcessBackend } from "../backend/process/process-backend.js";
@@ -28,19 +28,37 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     const uids = await UidBlock.claim();
     undo.push(uids.release);
-    const backend = await makeBackend(config, instance, uids, log);
+    const [fenced, onFenced] = signal();
+    const backend = await makeBackend(config, { instance, uids, log, onFenced });
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
-    undo.push(() => Promise.all(pools.map((pool) => pool.close())));
+    // Until it serves, nothing of what it took over is its own to destroy.
+    let handover = true;
+    undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
+    const { directory, batcher, catalogue } = makeTrajectories(config, pools, log);
+    for (const adopted of await backend.adopt()) goOnWith(adopted, pools, directory);
     await Promise.all(pools.map((pool) => pool.start()));
-    const { address, close } = await serveTrajectories(config, pools, log);
+    const server = makeServer(config, pools, batcher, catalogue, directory, log);
+    const port = await server.listen(config.listen);
+    handover = false;
     const endAll = once(async (graceMs: number) => {
-      await close(graceMs);
+      const stopped = directory.close(graceMs, handover).then(() => batcher.close());
+      await Promise.all([stopped, server.close(graceMs + LAST_RESULTS_MS)]);
       await takeBack(undo, log);
     });
-    const slots = pools.reduce((sum, pool) => sum + pool.status().slotsReady, 0);
-    return { address, backend: backend.name, slots, close: endAll };
+    const host = config.listen.slice(0, config.listen.lastIndexOf(":"));
+    return {
+      address: `${host}:${port}`,
+      backend: backend.name,
+      slots: pools.reduce((sum, pool) => sum + pool.status().slotsReady, 0),
+      close: endAll,
+      handOver: (graceMs) => {
+        handover = true;
+        return endAll(graceMs);
+      },
+      fenced,
+    };
   } catch (error) {
     await takeBack(undo, log);
     throw error;
@@ -58,7 +76,18 @@ async function takeBack(undo: (() => unknown)[], log: Logger): Promise<void> {
   }
 }
 
-async function serveTrajectories(config: Config, pools: readonly Pool[], log: Logger) {
+/** Binds what an earlier server's container has to its trajectories; a slot that cannot be bound is given back. */
+function goOnWith(adopted: AdoptedContainer, pools: readonly Pool[], directory: TrajectoryDirectory): void {
+  const pool = pools.find(({ name }) => name === adopted.pool);
+  if (!pool) return;
+  const leased = pool.adopt(adopted);
+  for (const [index, slot] of leased.entries()) {
+    const lease = adopted.slots[index]?.lease;
+    if (slot && lease && !directory.restore(adopted.pool, lease, slot)) void pool.release(slot);
+  }
+}
+
+function makeTrajectories(config: Config, pools: readonly Pool[], log: Logger) {
   const batcher = new Batcher<Runner>({
     clock: systemClock,
     windowMs: config.batch.window_ms,
@@ -75,17 +104,7 @@ async function serveTrajectories(config: Config, pools: readonly Pool[], log: Lo
     limits: { fileBytesMax: config.files.bytes_max },
     timeouts: { minS: config.timeouts.min_s, maxS: config.timeouts.max_s },
   });
-  const directory = makeDirectory(config, pools, batcher, catalogue);
-  const server = makeServer(config, pools, batcher, catalogue, directory, log);
-  const port = await server.listen(config.listen);
-  const host = config.listen.slice(0, config.listen.lastIndexOf(":"));
-  return {
-    address: `${host}:${port}`,
-    close: async (graceMs: number) => {
-      const stopped = directory.close(graceMs);
-      await Promise.all([stopped.then(() => batcher.close()), server.close(graceMs + LAST_RESULTS_MS)]);
-    },
-  };
+  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue) };
 }
 
 function makeDirectory(config: Config, pools: readonly Pool[], batcher: Batcher<Runner>, catalogue: Catalogue) {
@@ -96,6 +115,8 @@ function makeDirectory(config: Config, pools: readonly Pool[], batcher: Batcher<
       pools.map((slots) => [slots.name, { slots, timeoutDefaultS: config.pools[slots.name]?.timeout_default_s ?? 30 }]),
     ),
     submit: (entry) => batcher.submit(entry),
+    follow: ({ runner, slot, uniqId, settle }) =>
+      batcher.follow({ settle }, (finish) => runner.resumeCall(slot, uniqId, finish)),
     catalogue,
     ledger: { callsMax: limits.calls_per_trajectory_max, bytesMax: limits.ledger_bytes_max },
     leaseDefaultS: lease.default_s,
@@ -145,20 +166,22 @@ function makeServer(
   });
 }
 
-async function makeBackend(config: Config, instance: string, uids: UidBlock, log: Logger): Promise<Backend> {
+type BackendPart = Omit<ConstructorParameters<typeof DockerBackend>[0], "pools">;
+
+async function makeBackend(config: Config, part: BackendPart): Promise<Backend> {
   const pools = new Map(Object.entries(config.pools).map(([name, pool]) => [name, poolSettings(config, pool)]));
-  if (config.backend === "process") return new ProcessBackend({ instance, pools, uids, log });
+  if (config.backend === "process") return new ProcessBackend({ ...part, pools });
   if (config.backend === "auto") {
     const docker = await findDocker();
     if (!docker.found) {
-      log.warn(
+      part.log.warn(
         { reason: docker.reason },
         "NO DOCKER DAEMON ANSWERS: slots are made by the process backend, on this machine",
       );
-      return new ProcessBackend({ instance, pools, uids, log });
+      return new ProcessBackend({ ...part, pools });
     }
   }
-  return new DockerBackend({ instance, pools, uids, log });
+  return new DockerBackend({ ...part, pools });
 }
 
 /** What a backend and its runners are told of one pool. */
@@ -212,6 +235,15 @@ function makePool(name: string, pool: PoolConfig, backend: Backend, log: Logger)
 function instanceOf(listen: string): string {
   const name = listen.replace(/[^A-Za-z0-9._-]+/g, "-");
   return listen.endsWith(":0") ? `${name}-${randomUUID().slice(0, 8)}` : name;
+}
+
+/** A promise, and what resolves it. */
+function signal(): [Promise<void>, () => void] {
+  let give: () => void = () => undefined;
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return [given, give];
 }
 
 function once(act: (graceMs: number) => Promise<void>): (graceMs: number) => Promise<void> {

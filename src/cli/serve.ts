@@ -12,7 +12,7 @@ import type { Service } from "./service.js";
 // Ctrl-C under `npm start` arrives twice: from the terminal, and forwarded by npm.
 const SAME_SIGNAL_MS = 1000;
 
-export interface ServeFlags extends Readonly<Partial<Record<Flag, string>>> {
+export interface ServeFlags extends Readonly<Partial<Record<Flag, string | boolean>>> {
   readonly config?: string;
 }
 
@@ -35,9 +35,16 @@ async function run(config: Config, log: Logger): Promise<void> {
   const stop = firstSignal(log);
   const service = await startService(config, log);
   if (!stop.received) sayReady(service);
-  const signal = await stop.signal;
-  log.info({ signal, grace_s: config.shutdown.grace_s }, "shutting down");
-  await service.close(config.shutdown.grace_s * 1000);
+  const { grace_s, handover } = config.shutdown;
+  const signal = await Promise.race([stop.signal, service.fenced]);
+  if (signal === undefined) {
+    log.fatal("another server of this instance has taken over: ending, and leaving it everything");
+    await service.handOver(0);
+    process.exit(1);
+  }
+  log.info({ signal, grace_s, handover }, "shutting down");
+  if (handover) await service.handOver(grace_s * 1000);
+  else await service.close(grace_s * 1000);
   process.exit(0);
 }
 

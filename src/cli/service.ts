@@ -8,4 +8,8 @@ export interface Service {
   readonly slots: number;
   /** Takes no more calls, lets running ones go on for `graceMs`, destroys every slot. Idempotent. */
   close(graceMs: number): Promise<void>;
+  /** As close, but what lives in containers is left to the next server of the instance. */
+  handOver(graceMs: number): Promise<void>;
+  /** Resolves when a newer server of the instance has taken over: this one can only end. */
+  readonly fenced: Promise<void>;
 }

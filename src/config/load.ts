@@ -16,7 +16,7 @@ export interface Sources {
   readonly file?: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Values of the flags that were given. */
-  readonly flags: Readonly<Partial<Record<Flag, string>>>;
+  readonly flags: Readonly<Partial<Record<Flag, string | boolean>>>;
 }
 
 /** The options that have a flag of their own, by its name. */
@@ -24,6 +24,7 @@ export const FLAGS = {
   listen: ["listen"],
   backend: ["backend"],
   "log-level": ["log", "level"],
+  handover: ["shutdown", "handover"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Flag = keyof typeof FLAGS;

@@ -149,7 +149,10 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   shutdown: z
-    .strictObject({ grace_s: number(30, 0, 86_400, "How long running calls may go on after SIGTERM, in seconds") })
+    .strictObject({
+      grace_s: number(30, 0, 86_400, "How long running calls may go on after SIGTERM, in seconds"),
+      handover: flag(false, "After SIGTERM leave containers and trajectories to the next server of this instance"),
+    })
     .prefault({}),
   limits: z
     .strictObject({

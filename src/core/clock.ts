@@ -8,6 +8,8 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds on a clock that never goes back; only differences mean anything. */
   now(): number;
+  /** Milliseconds since 1970, for what another process is to understand. */
+  unixMs(): number;
   /** Calls `fire` once, `delayMs` from now (0: after the current event-loop turn). */
   after(delayMs: number, fire: () => void): Timer;
 }
@@ -17,6 +19,7 @@ const DELAY_MS_MAX = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => performance.now(),
+  unixMs: () => Date.now(),
   after(delayMs, fire) {
     if (delayMs <= 0) {
       const immediate = setImmediate(fire);

@@ -16,10 +16,18 @@ export type Operation =
     }
   | { readonly kind: "write_file"; readonly path: string; readonly content: Uint8Array };
 
-/** An operation bound to the slot that it runs in. */
+/** An operation bound to the slot that it runs in, and what a runner remembers of it for the next server. */
 export interface SlotOperation {
   /** Index of the slot within its runner. */
   readonly slot: number;
+  /** Unique within the lease of the slot. */
+  readonly uniqId: string;
+  /** Of the call: SHA-256, hex. */
+  readonly digest: string;
+  /** Whether a stream is owed the result; else only callers of Execute asked. */
+  readonly forStream: boolean;
+  /** JSON text of whoever made it, which comes back with the result of a call that outlived its server. */
+  readonly context: string;
   readonly operation: Operation;
   readonly noOutputTimeoutS?: number;
 }

@@ -1,12 +1,26 @@
-// Length-delimited frames on a byte stream: a varint length, then so many bytes. Both ends of a link use it.
+// Length-delimited frames on a byte stream: a varint length, so many bytes, and a trailer that names the epoch of the
+// server that the link belongs to. Two servers may write into one runner's input for a moment, one of them stopped long
+// ago: whatever of theirs is mixed up misses its trailer, and whole frames of the older one are told by their epoch.
 // Invariant: what the reader holds is bounded by one frame of `bytesMax` and one chunk.
 
 /** A frame from a runner: a result of `output.chars_max` characters at 4 bytes each, or a file as base64, with room. */
 export const RUNNER_FRAME_BYTES_MAX = 8 * 1024 * 1024;
 /** A frame to a runner: a batch is cut so that it stays below, and one call is at most one gRPC message (16 MiB). */
 export const SERVER_FRAME_BYTES_MAX = 64 * 1024 * 1024;
+/** An epoch has 48 bits, as much as Buffer writes at once. */
+export const EPOCH_MAX = 2 ** 48 - 1;
 
-export function encodeFrame(body: Uint8Array): Buffer {
+const EPOCH_BYTES = 6;
+/** Ends each frame, so that none ends like the beginning of a resync marker. */
+const LAST_BYTE = 0xa5;
+const TRAILER_BYTES = EPOCH_BYTES + 1;
+
+export interface TaggedBody {
+  readonly epoch: number;
+  readonly body: Buffer;
+}
+
+export function encodeFrame(body: Uint8Array, epoch: number): Buffer {
   const prefix: number[] = [];
   let rest = body.length;
   while (rest > 127) {
@@ -14,7 +28,13 @@ export function encodeFrame(body: Uint8Array): Buffer {
     rest >>>= 7;
   }
   prefix.push(rest);
-  return Buffer.concat([Uint8Array.from(prefix), body]);
+  const frame = Buffer.allocUnsafe(prefix.length + body.length + TRAILER_BYTES);
+  frame.set(prefix, 0);
+  frame.set(body, prefix.length);
+  const trailer = prefix.length + body.length;
+  frame.writeUIntBE(epoch, trailer, EPOCH_BYTES);
+  frame[trailer + EPOCH_BYTES] = LAST_BYTE;
+  return frame;
 }
 
 export class FrameReader {
@@ -23,19 +43,20 @@ export class FrameReader {
 
   constructor(private readonly bytesMax: number) {}
 
-  /** The frames that `chunk` completes, in order. Throws when a frame announces more than `bytesMax`. */
-  *push(chunk: Buffer): Generator<Buffer> {
+  /** The frames that `chunk` completes, in order. Throws for one that is over `bytesMax` or has no trailer. */
+  *push(chunk: Buffer): Generator<TaggedBody> {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
     for (;;) {
       const size = this.#peekSize();
-      if (size === undefined || this.#heldBytes < size.prefix + size.body) return;
+      if (size === undefined || this.#heldBytes < size.prefix + size.body + TRAILER_BYTES) return;
       const all = this.#held.length === 1 && this.#held[0] ? this.#held[0] : Buffer.concat(this.#held);
-      const end = size.prefix + size.body;
-      const rest = all.subarray(end);
+      const trailer = size.prefix + size.body;
+      const rest = all.subarray(trailer + TRAILER_BYTES);
       this.#held = rest.length > 0 ? [rest] : [];
       this.#heldBytes = rest.length;
-      yield all.subarray(size.prefix, end);
+      if (all[trailer + EPOCH_BYTES] !== LAST_BYTE) throw new Error("frame without its trailer");
+      yield { epoch: all.readUIntBE(trailer, EPOCH_BYTES), body: all.subarray(size.prefix, trailer) };
     }
   }
 

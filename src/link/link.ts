@@ -1,8 +1,15 @@
-// One link: frames both ways over a byte stream. Each side first sends a resync marker that holds the container's nonce
-// and discards what it reads before the other's, so that a link can begin in the middle of somebody else's stream.
+// One link: frames both ways over a byte stream, between one server and one runner. The server begins it with a marker
+// that names its epoch; the runner answers with the same marker. What either reads before that is dropped.
+//
+//   server:  unsynced ─runner's marker→ synced          a marker or frame of a higher epoch: superseded
+//   runner:  unsynced ─server's marker→ synced ─bytes that are no frame→ unsynced ─marker→ …
+//
+// Invariant: a runner heeds no epoch below the highest that it has seen a marker of, so an old server that wakes up says
+// nothing that is heard.
 import { EventEmitter } from "node:events";
 import type { Readable, Writable } from "node:stream";
-import { encodeFrame, FrameReader } from "./frames.js";
+import { encodeFrame, FrameReader, type TaggedBody } from "./frames.js";
+import { MarkerScanner, resyncMarker } from "./marker.js";
 
 /** How frames of one direction look on the wire; ts-proto's message objects have this shape. */
 export interface Codec<Out, In> {
@@ -12,8 +19,17 @@ export interface Codec<Out, In> {
   readonly bytesMax: number;
 }
 
+/** The server's end knows its epoch; the runner's end learns it. */
+export type LinkEnd = { readonly end: "server"; readonly epoch: number } | { readonly end: "runner" };
+
 interface LinkEvents<In> {
+  /** The other end's marker was read: frames of this epoch follow. At a runner, once for each marker of its server. */
+  synced: [epoch: number];
   frame: [frame: In];
+  /** At a server: the runner heeds a newer one. */
+  superseded: [epoch: number];
+  /** At a runner: bytes that are no frame; nothing is heard until the next marker. */
+  garbled: [error: Error];
   /** Once; `error` says why, when it was not an ordinary end: a NotAFrame when the other side broke the rules. */
   closed: [error: Error | undefined];
 }
@@ -21,23 +37,23 @@ interface LinkEvents<In> {
 /** What arrived is too long for a frame, or cannot be decoded as one. */
 export class NotAFrame extends Error {}
 
-export function resyncMarker(nonce: string): Buffer {
-  return Buffer.from(`\nswitchyard-link ${nonce}\n`);
-}
-
 export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   #closed = false;
   #synced = false;
-  #before: Buffer = Buffer.alloc(0);
-  readonly #frames: FrameReader;
+  #epoch: number;
+  readonly #scanner: MarkerScanner;
+  #frames: FrameReader;
 
   constructor(
     private readonly input: Readable,
     private readonly output: Writable,
     private readonly nonce: string,
     private readonly codec: Codec<Out, In>,
+    private readonly role: LinkEnd,
   ) {
     super();
+    this.#epoch = role.end === "server" ? role.epoch : 0;
+    this.#scanner = new MarkerScanner(nonce);
     this.#frames = new FrameReader(codec.bytesMax);
     input.on("data", (chunk: Buffer) => this.#receive(chunk));
     input.once("end", () => this.#close());
@@ -45,16 +61,21 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
     input.once("error", (error) => this.#close(error));
     output.once("error", (error) => this.#close(error));
     output.once("close", () => this.#close());
-    output.write(resyncMarker(nonce));
+    if (role.end === "server") this.mark();
   }
 
   get closed(): boolean {
     return this.#closed;
   }
 
+  /** Begins the link, or begins it anew over the same bytes: the other end answers with a marker of its own. */
+  mark(): void {
+    if (!this.#closed) this.output.write(resyncMarker(this.nonce, this.#epoch));
+  }
+
   /** Frames keep their order. What is sent after the link closed is dropped; `closed` has told its owner. */
   send(frame: Out): void {
-    if (!this.#closed) this.output.write(encodeFrame(this.codec.encode(frame)));
+    if (!this.#closed) this.output.write(encodeFrame(this.codec.encode(frame), this.#epoch));
   }
 
   close(): void {
@@ -64,41 +85,60 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   #receive(chunk: Buffer): void {
     if (this.#closed) return;
     try {
-      const synced = this.#synced ? chunk : this.#afterMarker(chunk);
-      if (synced) for (const frame of this.#decode(synced)) this.emit("frame", frame);
+      for (const piece of this.#scanner.push(chunk)) {
+        if (piece.kind === "marker") this.#marked(piece.epoch);
+        else if (this.#synced) this.#read(piece.bytes);
+        // A listener may have closed the link over what came before.
+        if (this.#closed) return;
+      }
     } catch (error) {
       this.#close(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  *#decode(chunk: Buffer): Generator<In> {
-    const bodies = this.#frames.push(chunk);
+  #marked(epoch: number): void {
+    if (epoch < this.#epoch) return;
+    if (epoch > this.#epoch && this.role.end === "server") {
+      this.emit("superseded", epoch);
+      return;
+    }
+    this.#epoch = epoch;
+    this.#synced = true;
+    this.#frames = new FrameReader(this.codec.bytesMax);
+    if (this.role.end === "runner") this.mark();
+    this.emit("synced", epoch);
+  }
+
+  #read(bytes: Buffer): void {
+    const frames = this.#frames.push(bytes);
     for (;;) {
-      let frame: In;
+      let frame: In | undefined;
       try {
-        const next = bodies.next();
+        const next = frames.next();
         if (next.done) return;
-        frame = this.codec.decode(next.value);
+        frame = this.#decode(next.value);
       } catch (cause) {
-        throw new NotAFrame(cause instanceof Error ? cause.message : String(cause), { cause });
+        return this.#notAFrame(new NotAFrame(cause instanceof Error ? cause.message : String(cause), { cause }));
       }
-      // A listener may have closed the link over the frame before.
+      if (frame !== undefined) this.emit("frame", frame);
       if (this.#closed) return;
-      yield frame;
     }
   }
 
-  #afterMarker(chunk: Buffer): Buffer | undefined {
-    const marker = resyncMarker(this.nonce);
-    const seen = Buffer.concat([this.#before, chunk]);
-    const at = seen.indexOf(marker);
-    if (at < 0) {
-      this.#before = seen.subarray(-marker.length);
-      return undefined;
+  /** Undefined for a frame of another server's epoch. */
+  #decode({ epoch, body }: TaggedBody): In | undefined {
+    if (epoch === this.#epoch) return this.codec.decode(body);
+    if (epoch > this.#epoch) {
+      if (this.role.end === "runner") throw new Error("a frame of an epoch without its marker");
+      this.emit("superseded", epoch);
     }
-    this.#synced = true;
-    this.#before = Buffer.alloc(0);
-    return seen.subarray(at + marker.length);
+    return undefined;
+  }
+
+  #notAFrame(error: NotAFrame): void {
+    if (this.role.end === "server") return this.#close(error);
+    this.#synced = false;
+    this.emit("garbled", error);
   }
 
   #close(error?: Error): void {

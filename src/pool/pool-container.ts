@@ -1,7 +1,7 @@
 // One container of a pool with its slots: opens them, leases them, wipes them after each lease, and knows when nobody
 // uses it any more. Owns its slots' states. Invariant: a slot is leased only while the container serves, and is wiped
 // and opened anew between two leases, or its container ends with the first.
-import type { Container } from "../backend/backend.js";
+import type { AdoptedSlot, Container } from "../backend/backend.js";
 import type { Clock } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
@@ -37,6 +37,21 @@ export class PoolContainer {
     this.#freeSinceMs = options.clock.now();
     void options.container.runner.lost.then((why) => this.die(why));
     options.container.runner.onSlotFailed((index, why) => this.#slotFailed(index, why));
+  }
+
+  /** Takes the slots over as an earlier server left them; each that is leased, by index. Then comes `settle`. */
+  adopt(slots: readonly AdoptedSlot[]): (LeasedSlot | undefined)[] {
+    return this.slots.map((slot, index) => {
+      if (slots[index]?.lease) return slot.adopt();
+      slot.opened();
+      return undefined;
+    });
+  }
+
+  /** Opens what an earlier server left closed, and tells the holders of slots that died that they are lost. */
+  settle(slots: readonly AdoptedSlot[]): void {
+    const why = new SwitchyardError("RUNNER_LOST", "its sandbox died");
+    for (const [index, { open }] of slots.entries()) if (!open) this.#slotFailed(index, why);
   }
 
   /** Rejects when one slot cannot be opened, or the container dies first. */

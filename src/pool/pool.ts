@@ -1,14 +1,13 @@
 // The containers and slots of one pool: who waits, who holds which slot, when containers come and go.
 // Owns every container from its start until it is gone. Invariants: never more than maxContainers exist, a slot has at
 // most one holder and is wiped before the next, and every waiter is granted or rejected.
-import type { Backend, Isolation } from "../backend/backend.js";
+import type { AdoptedContainer, Backend, Isolation } from "../backend/backend.js";
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError, withContext } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import { adviseStart, afterFailure, CLOSED, isOpen } from "./breaker.js";
 import { type PoolLimits, poolLimits } from "./limits.js";
-import type { PoolContainer } from "./pool-container.js";
-
+import { PoolContainer } from "./pool-container.js";
 import { Remover } from "./remover.js";
 import { containersToStart, idleToEnd } from "./scaler.js";
 import type { LeasedSlot } from "./slot.js";
@@ -64,6 +63,8 @@ export class Pool {
   #startup: Startup | undefined;
   #isolation: Isolation | undefined;
   #again: Timer | undefined;
+  /** What is left to do for containers that were adopted. */
+  readonly #adopted: (() => void)[] = [];
   #closing = false;
   #gone: Promise<void> | undefined;
 
@@ -76,12 +77,36 @@ export class Pool {
     return this.options.name;
   }
 
+  /**
+   * Takes over a container that an earlier server of the instance started; before `start`. Returns its slots that a
+   * trajectory has, by index.
+   */
+  adopt({ container, outdated, slots }: AdoptedContainer): (LeasedSlot | undefined)[] {
+    const { clock, log } = this.options;
+    const member = new PoolContainer({
+      container,
+      clock,
+      log,
+      slotTimeoutS: this.#limits.slotTimeoutS,
+      onChange: () => this.#tend(),
+      onReopenFailed: (beganMs, error) => this.#noteFailure(beganMs, error),
+    });
+    const leased = member.adopt(slots);
+    for (const slot of leased) if (slot) this.#owners.set(slot, member);
+    if (outdated) member.retire();
+    this.#adopted.push(() => member.settle(slots));
+    this.#members.add(member);
+    this.#isolation = container.runner.isolation;
+    return leased;
+  }
+
   /** Resolves when minContainers are up. Rejects, closed, when none comes up or the breaker opens on the way there. */
   async start(): Promise<void> {
     if (this.#closing) throw this.#closedError();
     const up = new Promise<void>((resolve, reject) => {
       this.#startup = { resolve, reject };
     });
+    for (const settle of this.#adopted.splice(0)) settle();
     this.#tend();
     try {
       await up;
@@ -120,6 +145,14 @@ export class Pool {
       slotsReady: sum((member) => (member.serving ? member.count("ready") : 0)),
       waiting: this.#waiters.size,
     };
+  }
+
+  /** As close, but containers that trajectories live in are left to the next server, if they can live without this one. */
+  leave(): Promise<void> {
+    for (const member of this.#members) {
+      if (!member.lost && member.count("leased") > 0 && member.container.leave()) this.#members.delete(member);
+    }
+    return this.close();
   }
 
   /** Rejects who waits, tells who holds a slot that it is lost, and resolves when all containers are gone. Idempotent. */

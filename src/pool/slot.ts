@@ -39,6 +39,12 @@ export class Slot {
     return this.#holder;
   }
 
+  /** A trajectory has it already, from an earlier server. */
+  adopt(): LeasedSlot {
+    this.opened();
+    return this.lease();
+  }
+
   opened(): void {
     this.#become("ready");
   }

@@ -36,11 +36,12 @@ mkdirSync(slotsFolder, { recursive: true, mode: 0o711 });
 
 // process.stdout would block the whole loop while the server is slow to read.
 const output = new Socket({ fd: 1, readable: false, writable: true });
-const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, {
-  encode: (frame) => RunnerFrame.encode(frame).finish(),
-  decode: (bytes) => ServerFrame.decode(bytes),
+const codec = {
+  encode: (frame: RunnerFrame) => RunnerFrame.encode(frame).finish(),
+  decode: (bytes: Uint8Array) => ServerFrame.decode(bytes),
   bytesMax: SERVER_FRAME_BYTES_MAX,
-});
+};
+const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, codec, { end: "runner" });
 const runner = new Runner(link, {
   slotsFolder,
   hidden: onHost ? readdirSync("/").filter((name) => !HOST_SYSTEM_FOLDERS.includes(name)) : ["switchyard"],

@@ -1,22 +1,22 @@
-// The runner: owns N slots and executes what the server asks for over the link. One per container.
-import { constants } from "node:os";
-import type {
-  CallFinished,
-  Init,
-  RunBatch,
-  RunCall,
-  RunnerFrame,
-  ServerFrame,
+// The runner: owns N slots and executes what the server asks for over the link. One per container. It outlives its
+// server: whatever a link's new beginning makes the server ask again is answered as if it had been asked once.
+import {
+  type CloseSlot,
+  type Init,
+  LeaseRecord,
+  type LeaseSlot,
+  type OpenSlot,
+  type Ready,
+  type RunBatch,
+  type RunnerFrame,
+  type ServerFrame,
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { Link } from "../link/link.js";
+import { operate, textOf } from "./operate.js";
 import { proveIsolation } from "./proof.js";
-import { CannotStart } from "./sandbox/launcher.js";
 import type { SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
 import { Slot, type SlotSettings } from "./slot.js";
-import { runBash } from "./tools/bash.js";
-import { readFile, writeFile } from "./tools/files.js";
-import { type Finished, finishedWith } from "./tools/finished.js";
-import type { AbortReason } from "./tools/supervise.js";
+import { SlotCalls } from "./slot-calls.js";
 import { Watch, type WatchedSlot } from "./watch.js";
 
 export interface RunnerSurroundings {
@@ -31,12 +31,18 @@ export interface RunnerSurroundings {
   log(text: string): void;
 }
 
-type Operation = NonNullable<RunCall["operation"]>;
+/** A slot, its calls, and what is being done to it. */
+interface Place {
+  readonly slot: Slot;
+  readonly calls: SlotCalls;
+  opening: Promise<string> | undefined;
+  closing: Promise<string> | undefined;
+}
 
 export class Runner {
-  #slots: Slot[] = [];
+  #places: Place[] = [];
   #init: Init | undefined;
-  readonly #running = new Map<bigint, { readonly slot: number; readonly abort: AbortController }>();
+  #ready: Ready | undefined;
   #watch: Watch | undefined;
   #grace: NodeJS.Timeout | undefined;
   #ending = false;
@@ -45,7 +51,9 @@ export class Runner {
     private readonly link: Link<RunnerFrame, ServerFrame>,
     private readonly surroundings: RunnerSurroundings,
   ) {
+    link.on("synced", () => this.#sendInventory());
     link.on("frame", (frame) => this.#receive(frame));
+    link.on("garbled", () => this.#send({ $case: "resyncRequest", value: {} }));
   }
 
   /** Kills everything in every slot, then exits. */
@@ -54,10 +62,21 @@ export class Runner {
     this.#ending = true;
     clearTimeout(this.#grace);
     this.#watch?.stop();
-    const closed = await Promise.allSettled(this.#slots.map((slot) => slot.close()));
+    const slots = this.#places.map(({ slot }) => slot);
+    const closed = await Promise.allSettled(slots.map((slot) => slot.close()));
     for (const result of closed) if (result.status === "rejected") this.surroundings.log(String(result.reason));
-    await Promise.allSettled(this.#slots.map((slot) => slot.deleted()));
+    await Promise.allSettled(slots.map((slot) => slot.deleted()));
     this.surroundings.exit(code);
+  }
+
+  #sendInventory(): void {
+    this.#grace?.refresh();
+    const slots = this.#places.map(({ slot, calls }) => calls.state(slot.isOpen));
+    this.#send({ $case: "inventory", value: { ready: this.#ready, slots } });
+    for (const [slot, { calls }] of this.#places.entries()) {
+      for (const part of calls.known()) this.#send({ $case: "knownCalls", value: { slot, calls: part } });
+    }
+    this.#send({ $case: "inventoryEnd", value: {} });
   }
 
   #receive({ frame }: ServerFrame): void {
@@ -65,22 +84,25 @@ export class Runner {
     if (this.#ending || !frame) return;
     switch (frame.$case) {
       case "init":
-        void this.#prepare(frame.value);
+        if (!this.#init) void this.#prepare(frame.value);
         break;
       case "openSlot":
-        void this.#openSlot(frame.value.slot);
+        void this.#openSlot(frame.value);
         break;
       case "leaseSlot":
-        this.#slots[frame.value.slot]?.lease(frame.value.env);
+        this.#leaseSlot(frame.value);
         break;
       case "closeSlot":
-        void this.#closeSlot(frame.value.slot);
+        void this.#closeSlot(frame.value);
         break;
       case "runBatch":
         this.#runBatch(frame.value);
         break;
       case "cancelCall":
-        this.#running.get(frame.value.callId)?.abort.abort("cancel" satisfies AbortReason);
+        this.#places[frame.value.slot]?.calls.cancel(frame.value.uniqId);
+        break;
+      case "acknowledge":
+        this.#places[frame.value.slot]?.calls.acknowledge(frame.value.uniqIds);
         break;
       case "ping":
         this.#send({ $case: "pong", value: { seq: frame.value.seq } });
@@ -99,18 +121,20 @@ export class Runner {
       this.surroundings.log(`no word from the server for ${init.graceS} s`);
       void this.end(1);
     }, init.graceS * 1000);
+    let ready: Ready;
     try {
       const { kind, reason } = await proveIsolation(init.isolation, this.#settings(init, 0));
-      this.#slots = Array.from({ length: init.slots }, (_, index) => this.#makeSlot(init, index, kind));
-      const limits = slotLimits(init);
+      this.#places = Array.from({ length: init.slots }, (_, index) => this.#makePlace(init, index, kind));
       this.#watch = new Watch(
-        this.#slots.map((slot, index) => this.#watched(slot, index)),
-        limits,
+        this.#places.map((place) => watched(place)),
+        slotLimits(init),
       );
-      this.#send({ $case: "ready", value: { isolation: kind, isolationReason: reason, pid: process.pid } });
+      ready = { isolation: kind, isolationReason: reason, pid: process.pid };
     } catch (error) {
-      this.#send({ $case: "ready", value: { isolation: "", isolationReason: text(error), pid: process.pid } });
+      ready = { isolation: "", isolationReason: textOf(error), pid: process.pid };
     }
+    this.#ready = ready;
+    this.#send({ $case: "ready", value: ready });
   }
 
   #settings(init: Init, index: number): Omit<SlotSettings, "kind"> {
@@ -121,86 +145,57 @@ export class Runner {
     return { slotsFolder, hidden, perl, limits, allowNetwork: init.allowNetwork, ...uid };
   }
 
-  #makeSlot(init: Init, index: number, kind: SandboxKind): Slot {
-    return new Slot(String(index), { ...this.#settings(init, index), kind }, (why) =>
+  #makePlace(init: Init, index: number, kind: SandboxKind): Place {
+    const slot = new Slot(String(index), { ...this.#settings(init, index), kind }, (why) =>
       this.#send({ $case: "slotFailed", value: { slot: index, error: why } }),
     );
+    const calls = new SlotCalls({
+      run: (call, timeoutS, aborted) =>
+        operate(slot, call, {
+          timeoutS,
+          limits: init,
+          aborted,
+          outOfMemorySince: (startMs) => this.#watch?.outOfMemorySince(startMs) ?? false,
+        }),
+      send: (frame) => this.#send(frame),
+    });
+    return { slot, calls, opening: undefined, closing: undefined };
   }
 
-  #watched(slot: Slot, index: number): WatchedSlot {
-    return {
-      get isLeased() {
-        return slot.isLeased;
-      },
-      uid: slot.uid,
-      diskFolder: slot.diskFolder,
-      overMemory: () => {
-        if (!this.#abortCalls(index, "memory")) slot.killAll();
-      },
-      overWorkspace: (bytes) => {
-        this.#abortCalls(index, "workspace");
-        slot.fail(`its workspace holds ${bytes} bytes, over its limit`);
-      },
-    };
-  }
-
-  /** Whether there was a call to abort. */
-  #abortCalls(slot: number, reason: AbortReason): boolean {
-    const calls = [...this.#running.values()].filter((call) => call.slot === slot);
-    for (const { abort } of calls) abort.abort(reason);
-    return calls.length > 0;
-  }
-
-  async #openSlot(index: number): Promise<void> {
-    const error = await outcomeOf(this.#slots[index]?.open() ?? Promise.reject(new Error("no such slot")));
-    this.#send({ $case: "slotOpened", value: { slot: index, error } });
-  }
-
-  async #closeSlot(index: number): Promise<void> {
-    const error = await outcomeOf(this.#slots[index]?.close() ?? Promise.reject(new Error("no such slot")));
-    this.#send({ $case: "slotClosed", value: { slot: index, error } });
-  }
-
-  #runBatch(batch: RunBatch): void {
-    for (const call of batch.calls) void this.#runCall(call, batch.timeoutS);
-  }
-
-  async #runCall(call: RunCall, timeoutS: number): Promise<void> {
-    const abort = new AbortController();
-    this.#running.set(call.callId, { slot: call.slot, abort });
-    const start = performance.now();
-    let finished: Finished;
-    try {
-      finished = await this.#operate(call, timeoutS, abort.signal);
-      if (wasKilled(finished) && this.#watch?.outOfMemorySince(start)) finished = { ...finished, ...OUT_OF_MEMORY };
-    } catch (error) {
-      // Nothing of it ran: a run begins only once it was handed over. A slot that is full is its own code's doing.
-      finished = finishedWith(error instanceof CannotStart ? "TOOL_FAILED" : "NOT_STARTED", text(error));
+  /** One that is open already was opened before the link broke. */
+  async #openSlot({ slot, seq }: OpenSlot): Promise<void> {
+    const place = this.#places[slot];
+    if (!place) return this.#send({ $case: "slotOpened", value: { slot, seq, error: "no such slot" } });
+    await place.closing;
+    if (!place.slot.isOpen) {
+      place.opening ??= outcomeOf(place.slot.open()).finally(() => {
+        place.opening = undefined;
+      });
     }
-    this.#running.delete(call.callId);
-    this.#send({ $case: "callFinished", value: frameOf(call.callId, finished, performance.now() - start) });
+    const error = (await place.opening) ?? "";
+    this.#send({ $case: "slotOpened", value: { slot, seq, error } });
   }
 
-  #operate(call: RunCall, timeoutS: number, cancelled: AbortSignal): Promise<Finished> {
-    const slot = this.#slots[call.slot];
-    if (!slot || !this.#init || !call.operation) return Promise.reject(new Error("no such slot or operation"));
-    const { outputCharsMax: charsMax, fileBytesMax } = this.#init;
-    const fileLimits = { timeoutS, fileBytesMax };
-    const operation: Operation = call.operation;
-    switch (operation.$case) {
-      case "bash": {
-        const limits = { timeoutS, noOutputTimeoutS: call.noOutputTimeoutS, charsMax };
-        return runBash(slot, operation.value.command, limits, cancelled);
-      }
-      case "readFile": {
-        const { path, offset, limit, base64 } = operation.value;
-        return readFile(slot, { path, offset: Number(offset), limit: Number(limit), base64 }, fileLimits, cancelled);
-      }
-      case "writeFile":
-        return writeFile(slot, operation.value.path, operation.value.content, fileLimits, cancelled);
-      default:
-        return operation satisfies never;
-    }
+  #leaseSlot(lease: LeaseSlot): void {
+    const place = this.#places[lease.slot];
+    if (!place) return;
+    place.slot.lease(LeaseRecord.decode(lease.record).env);
+    place.calls.lease(lease);
+  }
+
+  /** Answered after the results of all its calls. */
+  async #closeSlot({ slot, seq }: CloseSlot): Promise<void> {
+    const place = this.#places[slot];
+    if (!place) return this.#send({ $case: "slotClosed", value: { slot, seq, error: "no such slot" } });
+    place.closing ??= outcomeOf(close(place)).finally(() => {
+      place.closing = undefined;
+    });
+    const error = await place.closing;
+    this.#send({ $case: "slotClosed", value: { slot, seq, error } });
+  }
+
+  #runBatch({ calls, timeoutS }: RunBatch): void {
+    for (const call of calls) this.#places[call.slot]?.calls.begin(call, timeoutS);
   }
 
   #send(frame: NonNullable<RunnerFrame["frame"]>): void {
@@ -208,13 +203,28 @@ export class Runner {
   }
 }
 
-/** Of an error text; the server takes no longer one. */
-const ERROR_CHARS_MAX = 5_000;
-const OUT_OF_MEMORY = { status: "OUT_OF_MEMORY", error: "Out of memory: killed by the container's limit" } as const;
+async function close({ slot, calls }: Place): Promise<void> {
+  calls.endLease();
+  await slot.close();
+  await calls.ended();
+  calls.forget();
+}
 
-/** By SIGKILL: the main process itself, or one whose exit code a shell passed on. */
-function wasKilled({ signal, exitCode }: Finished): boolean {
-  return signal === "SIGKILL" || exitCode === 128 + constants.signals.SIGKILL;
+function watched({ slot, calls }: Place): WatchedSlot {
+  return {
+    get isLeased() {
+      return slot.isLeased;
+    },
+    uid: slot.uid,
+    diskFolder: slot.diskFolder,
+    overMemory: () => {
+      if (!calls.abortAll("memory")) slot.killAll();
+    },
+    overWorkspace: (bytes) => {
+      calls.abortAll("workspace");
+      slot.fail(`its workspace holds ${bytes} bytes, over its limit`);
+    },
+  };
 }
 
 function slotLimits({ limits }: Init): SlotLimits {
@@ -230,30 +240,11 @@ function slotLimits({ limits }: Init): SlotLimits {
   };
 }
 
-function frameOf(callId: bigint, finished: Finished, execMs: number): CallFinished {
-  return {
-    callId,
-    status: finished.status,
-    output: finished.output,
-    error: finished.error.slice(0, ERROR_CHARS_MAX),
-    exitCode: finished.exitCode,
-    signal: finished.signal ?? "",
-    outputBytes: BigInt(finished.outputBytes),
-    truncated: finished.truncated,
-    execMs,
-    fileSize: finished.fileSize === undefined ? undefined : BigInt(finished.fileSize),
-  };
-}
-
 async function outcomeOf(work: Promise<void>): Promise<string> {
   try {
     await work;
     return "";
   } catch (error) {
-    return text(error) || "unknown error";
+    return textOf(error) || "unknown error";
   }
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

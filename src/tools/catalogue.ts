@@ -21,8 +21,15 @@ export interface Surroundings {
 export interface SandboxPlan {
   readonly operation: Operation;
   readonly timeoutS: number;
-  /** The runner's outcome with the metadata that the tool's contract promises. */
-  complete(outcome: Outcome, surroundings: Surroundings): Outcome;
+  /** What the tool's contract promises in the result, whatever the end. */
+  readonly metadata: JsonObject;
+}
+
+/** The runner's outcome with the metadata that the tool's contract promises. */
+export function completeOutcome(outcome: Outcome, planned: JsonObject, surroundings: Surroundings): Outcome {
+  const { isolation, networkIsolated } = surroundings;
+  const sandbox = { sandboxed: isolation !== "none", isolation, network_isolated: networkIsolated };
+  return { ...outcome, metadata: { ...planned, ...outcome.metadata, ...sandbox } };
 }
 
 export type Plan =
@@ -55,19 +62,8 @@ export class Catalogue {
       if ("status" in planned) return done(planned);
       const timeoutS = timeoutOf(call, poolDefaultS, this.options.timeouts);
       const { operation, isCommand } = planned;
-      const metadata = { ...planned.metadata, ...named(args.ignored) };
-      const complete: SandboxPlan["complete"] = (outcome, { isolation, networkIsolated }) => ({
-        ...outcome,
-        metadata: {
-          ...metadata,
-          ...outcome.metadata,
-          sandboxed: isolation !== "none",
-          isolation,
-          network_isolated: networkIsolated,
-          ...(isCommand && { timeout: timeoutS }),
-        },
-      });
-      return { kind: "sandbox", plan: { operation, timeoutS, complete } };
+      const metadata = { ...planned.metadata, ...named(args.ignored), ...(isCommand && { timeout: timeoutS }) };
+      return { kind: "sandbox", plan: { operation, timeoutS, metadata } };
     } catch (error) {
       if (!(error instanceof InvalidArguments)) throw error;
       return done(failedOutcome("INVALID", error.message));

@@ -6,11 +6,14 @@ import type { Clock, Timer } from "../core/clock.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
-import type { SandboxPlan } from "../tools/catalogue.js";
+import { completeOutcome, type SandboxPlan } from "../tools/catalogue.js";
+import { contextOf } from "./call-context.js";
 import type { SlotHolder } from "./slot-holder.js";
 
 export interface QueuedCall {
   readonly uniqId: string;
+  readonly digest: string;
+  readonly forStream: boolean;
   readonly plan: SandboxPlan;
   readonly queueTimeoutS: number;
   readonly noOutputTimeoutS?: number;
@@ -53,6 +56,7 @@ interface Running {
 export class CallQueue {
   readonly #waiting: Waiting[] = [];
   #running: Running | undefined;
+  #onIdle: (() => void)[] = [];
 
   constructor(private readonly options: CallQueueOptions) {}
 
@@ -73,6 +77,22 @@ export class CallQueue {
     if (!next || this.#running || !this.options.mayStart()) return;
     if (this.options.slot.slot) this.#start(next);
     else this.options.slot.need();
+  }
+
+  /** Waits for a call that runs already, given to its runner by an earlier server; nothing else starts meanwhile. */
+  follow(uniqId: string, resume: (settle: () => void) => { cancel(): void }): void {
+    const running = resume(() => {
+      this.#running = undefined;
+      this.#ended();
+      this.pump();
+    });
+    this.#running = { uniqId, cancel: () => running.cancel(), failUnsent: () => undefined };
+  }
+
+  /** Resolves when no call runs; those that wait may wait on. */
+  idle(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
   /** Only the call that needed the slot fails; the next one tries again. */
@@ -111,6 +131,10 @@ export class CallQueue {
     if (this.#waiting.length === 0) this.options.slot.withdraw();
   }
 
+  #ended(): void {
+    for (const idle of this.#onIdle.splice(0)) idle();
+  }
+
   #start(waiting: Waiting): void {
     const { slot: holder, clock, submit } = this.options;
     const { call } = waiting;
@@ -127,12 +151,20 @@ export class CallQueue {
     let startedAt: number | undefined;
     let settled = false;
     let unsentError: SwitchyardError | undefined;
-    const { operation, timeoutS } = call.plan;
-    const { noOutputTimeoutS } = call;
+    const { operation, timeoutS, metadata } = call.plan;
+    const { noOutputTimeoutS, uniqId, digest, forStream } = call;
     const running = submit({
       runner: slot.runner,
       timeoutS,
-      operation: { slot: slot.index, operation, ...(noOutputTimeoutS !== undefined && { noOutputTimeoutS }) },
+      operation: {
+        slot: slot.index,
+        uniqId,
+        digest,
+        forStream,
+        context: contextOf({ metadata, queueMs: clock.now() - waiting.acceptedAt }),
+        operation,
+        ...(noOutputTimeoutS !== undefined && { noOutputTimeoutS }),
+      },
       onStarted: () => {
         startedAt = clock.now();
         call.onStarted();
@@ -140,11 +172,12 @@ export class CallQueue {
       settle: (outcome) => {
         settled = true;
         this.#running = undefined;
+        this.#ended();
         const queueMs = (startedAt ?? clock.now()) - waiting.acceptedAt;
         if (unsentError) {
           call.settle({ ...failedOutcome(unsentError.meaning.callStatus, unsentError.message), queueMs });
         } else {
-          call.settle({ ...call.plan.complete(outcome, slot.runner), queueMs, slotGeneration });
+          call.settle({ ...completeOutcome(outcome, metadata, slot.runner), queueMs, slotGeneration });
         }
         this.pump();
       },

@@ -1,6 +1,7 @@
 // What one trajectory's calls have come to, by uniq_id: accepted, running, finished, acknowledged.
 // Invariants: a uniq_id is accepted once in the life of the trajectory; an outcome is kept until it is acknowledged
 // (calls of a stream) or pushed out of a bounded window (calls of Execute); digests are kept for the whole life.
+import type { AdoptedCall } from "../backend/backend.js";
 import { type Call, callDigest } from "../core/call.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
@@ -22,6 +23,7 @@ const OUTCOME_BYTES = 512;
 
 export interface Entry {
   readonly uniqId: string;
+  readonly digest: string;
   state: CallState;
   outcome: Outcome | undefined;
   /** Whether a stream is owed the result; else only callers of Execute asked. */
@@ -41,7 +43,11 @@ export class Ledger {
   #unfinished = 0;
   #bytes = 0;
 
-  constructor(private readonly limits: LedgerLimits) {}
+  constructor(
+    private readonly limits: LedgerLimits,
+    /** Told which outcomes are no longer kept. */
+    private readonly onForgotten: (uniqIds: readonly string[]) => void,
+  ) {}
 
   /** Throws CALL_CONFLICT or LIMIT_REACHED: then the call was never accepted. */
   admit(call: Call, forStream: boolean): Admission {
@@ -54,11 +60,16 @@ export class Ledger {
     if (this.#entries.size >= this.limits.callsMax) {
       throw limit(`this trajectory has ${this.#entries.size} calls unfinished or unacknowledged; acknowledge results`);
     }
-    const entry: Entry = { uniqId: call.uniqId, state: "queued", outcome: undefined, forStream, waiting: [] };
-    this.#digests.set(call.uniqId, digest);
-    this.#entries.set(call.uniqId, entry);
-    this.#unfinished += 1;
+    const entry = this.#enter({ uniqId: call.uniqId, digest, forStream, state: "queued" });
     return { kind: "new", entry };
+  }
+
+  /** A call that an earlier server accepted. Undefined when its result was acknowledged. */
+  restore(call: Pick<AdoptedCall, "uniqId" | "digest" | "forStream" | "state">): Entry | undefined {
+    const { state, ...identity } = call;
+    if (state !== "acknowledged") return this.#enter({ ...identity, state: "running" });
+    this.#digests.set(call.uniqId, call.digest);
+    return undefined;
   }
 
   get(uniqId: string): Entry | undefined {
@@ -85,10 +96,12 @@ export class Ledger {
 
   /** Forgets the outcomes that a stream's client has. Unknown ids and unfinished calls are left alone. */
   acknowledge(uniqIds: readonly string[]): void {
-    for (const uniqId of uniqIds) {
-      const entry = this.#entries.get(uniqId);
-      if (entry?.state === "finished" && entry.forStream) this.#forget(entry);
-    }
+    this.#forget(
+      uniqIds
+        .map((uniqId) => this.#entries.get(uniqId))
+        .filter((entry) => entry?.state === "finished" && entry.forStream)
+        .filter((entry) => entry !== undefined),
+    );
   }
 
   /** What a stream is owed or has not acknowledged, oldest first. */
@@ -112,7 +125,7 @@ export class Ledger {
 
   /** Nobody acknowledges the results of Execute, so they must not keep new calls out. */
   #dropWindow(count: number): void {
-    for (const entry of this.#window().slice(0, Math.max(0, count))) this.#forget(entry);
+    this.#forget(this.#window().slice(0, Math.max(0, count)));
   }
 
   /** Finished calls of Execute, oldest first. */
@@ -120,9 +133,19 @@ export class Ledger {
     return [...this.#entries.values()].filter(({ forStream, state }) => !forStream && state === "finished");
   }
 
-  #forget(entry: Entry): void {
-    this.#entries.delete(entry.uniqId);
-    if (entry.outcome) this.#bytes -= sizeOf(entry.outcome);
+  #enter(call: Pick<Entry, "uniqId" | "digest" | "forStream" | "state">): Entry {
+    const entry: Entry = { ...call, outcome: undefined, waiting: [] };
+    this.#digests.set(entry.uniqId, entry.digest);
+    this.#entries.set(entry.uniqId, entry);
+    this.#unfinished += 1;
+    return entry;
+  }
+
+  #forget(entries: readonly Entry[]): void {
+    for (const { uniqId, outcome } of entries) {
+      if (this.#entries.delete(uniqId) && outcome) this.#bytes -= sizeOf(outcome);
+    }
+    if (entries.length > 0) this.onForgotten(entries.map(({ uniqId }) => uniqId));
   }
 }
 

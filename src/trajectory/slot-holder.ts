@@ -40,7 +40,9 @@ export class SlotHolder<S extends HeldSlot = HeldSlot> {
 
   constructor(
     private readonly source: SlotSource<S>,
-    private readonly owner: { trajectoryId: string; group: string; env: Readonly<Record<string, string>> },
+    private readonly group: string,
+    /** The binding of a slot, as it is now. */
+    private readonly bindingOf: (generation: number) => SlotBinding,
     private readonly events: SlotHolderEvents,
   ) {}
 
@@ -58,10 +60,26 @@ export class SlotHolder<S extends HeldSlot = HeldSlot> {
     if (this.#state.kind !== "none") return;
     const abort = new AbortController();
     this.#state = { kind: "acquiring", abort };
-    this.source.acquire({ group: this.owner.group, signal: abort.signal }).then(
+    this.source.acquire({ group: this.group, signal: abort.signal }).then(
       (slot) => this.#granted(abort, slot),
       (error: unknown) => this.#refused(abort, error),
     );
+  }
+
+  /** Holds a slot that the trajectory had under an earlier server. */
+  restore(slot: S, generation: number): void {
+    this.#generation = generation;
+    this.#hold(slot);
+  }
+
+  /** Tells the runner what has changed of the binding. */
+  rebind(): void {
+    if (this.#state.kind !== "held") return;
+    try {
+      this.#state.slot.bind(this.bindingOf(this.#generation));
+    } catch {
+      // It is being lost, and its holder will be told.
+    }
   }
 
   /** Stops waiting for a slot; one that is held stays. */
@@ -86,25 +104,28 @@ export class SlotHolder<S extends HeldSlot = HeldSlot> {
       void this.source.release(slot);
       return;
     }
-    this.#state = { kind: "held", slot };
     this.#generation += 1;
-    const generation = this.#generation;
-    const { trajectoryId, env } = this.owner;
     try {
-      slot.bind({ trajectoryId, generation, env });
+      slot.bind(this.bindingOf(this.#generation));
     } catch (error) {
       this.#state = { kind: "none" };
       void this.source.release(slot);
       this.events.failed(acquireFailed(error));
       return;
     }
+    this.#hold(slot);
+    this.events.acquired();
+  }
+
+  #hold(slot: S): void {
+    const generation = this.#generation;
+    this.#state = { kind: "held", slot };
     slot.onLost((why) => {
       if (this.#state.kind !== "held" || this.#state.slot !== slot) return;
       this.#state = { kind: "none" };
       this.events.lost(generation, why);
       void this.source.release(slot);
     });
-    this.events.acquired();
   }
 
   #refused(abort: AbortController, error: unknown): void {

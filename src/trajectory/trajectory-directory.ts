@@ -1,5 +1,7 @@
 // All trajectories of one server: found by id, guarded by their tokens, forgotten when they end.
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { AdoptedLease } from "../backend/backend.js";
+import type { Call } from "../core/call.js";
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
@@ -7,14 +9,16 @@ import type { Catalogue } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
 import type { Attachment, Directory, EventSink, ExecuteRequest, OpenRequest, ReleaseRequest } from "./session.js";
-import type { SlotSource } from "./slot-holder.js";
-import { type CallCounters, Trajectory, type TrajectoryIdentity } from "./trajectory.js";
+import type { HeldSlot, SlotSource } from "./slot-holder.js";
+import type { CallCounters, Follow, TrajectoryIdentity } from "./surroundings.js";
+import { Trajectory } from "./trajectory.js";
 
 export interface DirectoryOptions {
   readonly clock: Clock;
   /** By pool name. */
   readonly pools: ReadonlyMap<string, { readonly slots: SlotSource; readonly timeoutDefaultS: number }>;
   readonly submit: Submit;
+  readonly follow: Follow;
   readonly catalogue: Pick<Catalogue, "plan">;
   readonly ledger: LedgerLimits;
   readonly leaseDefaultS: number;
@@ -27,14 +31,9 @@ export interface DirectoryOptions {
 const TRAJECTORIES_MAX = 100_000;
 const DEFAULT_POOL = "default";
 
-interface Member {
-  readonly trajectory: Trajectory;
-  readonly tokenHash: Buffer;
-}
-
 export class TrajectoryDirectory implements Directory {
   readonly counters: CallCounters = { queued: 0, total: 0, errors: 0 };
-  readonly #members = new Map<string, Member>();
+  readonly #members = new Map<string, Trajectory>();
   #closing = false;
 
   constructor(private readonly options: DirectoryOptions) {}
@@ -68,17 +67,31 @@ export class TrajectoryDirectory implements Directory {
   }: ReleaseRequest): Promise<{ released: number; wiped: boolean }> {
     const members =
       "group" in target ? this.#ofGroup(target.group, resumeToken) : [this.#named(target.trajectoryId, resumeToken)];
-    const wiped = await Promise.all(members.map(({ trajectory }) => trajectory.release(resetWorkspace)));
+    const wiped = await Promise.all(members.map((trajectory) => trajectory.release(resetWorkspace)));
     return { released: members.length, wiped: wiped.every(Boolean) && members.length > 0 };
   }
 
-  /** Nothing new begins; running calls may go on for `graceMs`; then every trajectory ends and gives its slot back. */
-  async close(graceMs: number): Promise<void> {
+  /** Goes on with a trajectory that an earlier server had. False: there is one of that name. */
+  restore(pool: string, { binding, calls }: AdoptedLease, slot: HeldSlot): boolean {
+    const { trajectoryId, group, env, tokenHash, leaseS, generation } = binding;
+    if (this.#members.has(trajectoryId)) return false;
+    const trajectory = this.#create({ trajectoryId, group, pool, env, tokenHash }, leaseS, binding);
+    trajectory.restore(slot, generation, calls);
+    return true;
+  }
+
+  /**
+   * Nothing new begins; running calls may go on for `graceMs`; then every trajectory ends and gives its slot back, or is
+   * left to the next server when handed over.
+   */
+  async close(graceMs: number, handover = false): Promise<void> {
     this.#closing = true;
-    const trajectories = [...this.#members.values()].map(({ trajectory }) => trajectory);
+    const trajectories = [...this.#members.values()];
     const reason = "the server is shutting down";
     const goAway = { kind: "go_away", reason, reconnectAfterS: 1 } as const;
-    const drained = Promise.all(trajectories.map((trajectory) => trajectory.drain(goAway)));
+    const drained = Promise.all(
+      trajectories.map((trajectory) => (handover ? trajectory.handOver(goAway) : trajectory.drain(goAway))),
+    );
     let timer: Timer | undefined;
     const over = new Promise<void>((resolve) => {
       timer = this.options.clock.after(graceMs, resolve);
@@ -86,7 +99,8 @@ export class TrajectoryDirectory implements Directory {
     await Promise.race([drained, over]);
     timer?.cancel();
     const error = new SwitchyardError("SHUTTING_DOWN", reason);
-    await Promise.all(trajectories.map((trajectory) => trajectory.shutDown(error)));
+    if (handover) for (const trajectory of trajectories) trajectory.leave(error);
+    else await Promise.all(trajectories.map((trajectory) => trajectory.shutDown(error)));
   }
 
   #find(
@@ -97,15 +111,18 @@ export class TrajectoryDirectory implements Directory {
     const pool = request.pool || DEFAULT_POOL;
     const known = this.#members.get(request.trajectoryId);
     if (known) {
-      checkToken(known, request.resumeToken, request.trajectoryId);
-      return { pool, resumed: true, trajectory: known.trajectory };
+      checkToken(known, request.resumeToken);
+      return { pool, resumed: true, trajectory: known };
     }
     if (requireResume) throw unknown(request.trajectoryId);
-    return { pool, resumed: false, trajectory: this.#create({ ...request, pool }, request.resumeToken) };
+    const { trajectoryId, group, env } = request;
+    const identity = { trajectoryId, group, pool, env, tokenHash: hash(request.resumeToken) };
+    return { pool, resumed: false, trajectory: this.#create(identity, this.options.leaseDefaultS) };
   }
 
-  #create({ trajectoryId, group, pool, env }: TrajectoryIdentity, token: string): Trajectory {
-    const { clock, pools, catalogue, submit, ledger, queueTimeoutS, lifetimeS, leaseDefaultS } = this.options;
+  #create(identity: TrajectoryIdentity, leaseS: number, life?: AdoptedLease["binding"]): Trajectory {
+    const { trajectoryId, pool } = identity;
+    const { clock, pools, catalogue, submit, follow, ledger, queueTimeoutS, lifetimeS } = this.options;
     const source = pools.get(pool);
     if (!source) {
       const names = [...pools.keys()].join(", ");
@@ -114,34 +131,37 @@ export class TrajectoryDirectory implements Directory {
     if (this.#members.size >= TRAJECTORIES_MAX) {
       throw new SwitchyardError("LIMIT_REACHED", `the server has ${TRAJECTORIES_MAX} trajectories; release some`);
     }
-    const trajectory = new Trajectory({ trajectoryId, group, pool, env }, leaseDefaultS, {
+    const around = {
       clock,
       slots: source.slots,
       submit,
-      plan: (call) => catalogue.plan(call, source.timeoutDefaultS),
+      follow,
+      plan: (call: Call) => catalogue.plan(call, source.timeoutDefaultS),
       ledger,
       queueTimeoutS,
       lifetimeS,
       counters: this.counters,
       onEnded: () => {
-        if (this.#members.get(trajectoryId)?.trajectory === trajectory) this.#members.delete(trajectoryId);
+        if (this.#members.get(trajectoryId) === trajectory) this.#members.delete(trajectoryId);
       },
-    });
-    this.#members.set(trajectoryId, { trajectory, tokenHash: hash(token) });
+    };
+    const trajectory: Trajectory = new Trajectory(identity, leaseS, around, life);
+    this.#members.set(trajectoryId, trajectory);
     return trajectory;
   }
 
-  #named(trajectoryId: string, token: string): Member {
-    const member = this.#members.get(trajectoryId);
-    if (!member) throw unknown(trajectoryId);
-    checkToken(member, token, trajectoryId);
-    return member;
+  #named(trajectoryId: string, token: string): Trajectory {
+    const trajectory = this.#members.get(trajectoryId);
+    if (!trajectory) throw unknown(trajectoryId);
+    checkToken(trajectory, token);
+    return trajectory;
   }
 
   /** Those of a group that the token owns; another's stay as they are. */
-  #ofGroup(group: string, token: string): Member[] {
+  #ofGroup(group: string, token: string): Trajectory[] {
+    const right = hash(token);
     return [...this.#members.values()].filter(
-      ({ trajectory, tokenHash }) => trajectory.identity.group === group && timingSafeEqual(tokenHash, hash(token)),
+      ({ identity }) => identity.group === group && timingSafeEqual(identity.tokenHash, right),
     );
   }
 }
@@ -150,9 +170,9 @@ function hash(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }
 
-function checkToken({ tokenHash }: Member, token: string, trajectoryId: string): void {
-  if (timingSafeEqual(tokenHash, hash(token))) return;
-  throw new SwitchyardError("WRONG_TOKEN", `trajectory ${trajectoryId} belongs to another resume_token`);
+function checkToken({ identity }: Trajectory, token: string): void {
+  if (timingSafeEqual(identity.tokenHash, hash(token))) return;
+  throw new SwitchyardError("WRONG_TOKEN", `trajectory ${identity.trajectoryId} belongs to another resume_token`);
 }
 
 function unknown(trajectoryId: string): SwitchyardError {

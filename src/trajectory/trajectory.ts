@@ -1,47 +1,24 @@
 // One trajectory: its calls in the order accepted, its slot, its streams one after another, and its end.
 //
 //   attached ⇄ detached ─lease ends→ ended          attached: a stream, or an Execute under way, holds it
-//      └── release / lifetime over ──→ ended        detached: only the lease does; calls run on
+//      ├── release / lifetime over ──→ ended        detached: only the lease does; calls run on
+//      └── handed over ─────────────→ left          left: its runner keeps it for the next server, which begins detached
 //
 // Invariants: sandbox calls run one at a time; every accepted call gets exactly one outcome; after `ended` nothing starts,
 // the slot is given back, and the directory has forgotten it.
 import { randomUUID } from "node:crypto";
+import type { AdoptedCall, SlotBinding } from "../backend/backend.js";
 import type { Call } from "../core/call.js";
-import type { Clock, Timer } from "../core/clock.js";
+import type { Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
-import type { Plan } from "../tools/catalogue.js";
-import { CallQueue, type QueuedCall, type Submit } from "./call-queue.js";
-import { type Entry, Ledger, type LedgerLimits } from "./ledger.js";
+import { completeOutcome } from "../tools/catalogue.js";
+import { readContext } from "./call-context.js";
+import { CallQueue, type QueuedCall } from "./call-queue.js";
+import { type Admission, type Entry, Ledger } from "./ledger.js";
 import type { Attachment, EventSink, TrajectoryEvent } from "./session.js";
-import { type HeldSlot, SlotHolder, type SlotSource } from "./slot-holder.js";
-
-export interface TrajectoryIdentity {
-  readonly trajectoryId: string;
-  readonly group: string;
-  readonly pool: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-/** Counts over all trajectories, for GetStatus. */
-export interface CallCounters {
-  queued: number;
-  total: number;
-  errors: number;
-}
-
-export interface TrajectorySurroundings {
-  readonly clock: Clock;
-  readonly slots: SlotSource;
-  readonly submit: Submit;
-  readonly plan: (call: Call) => Plan;
-  readonly ledger: LedgerLimits;
-  readonly queueTimeoutS: number;
-  readonly lifetimeS: number;
-  readonly counters: CallCounters;
-  /** Called once, when the trajectory is over for the directory. */
-  readonly onEnded: () => void;
-}
+import { type HeldSlot, SlotHolder } from "./slot-holder.js";
+import type { Life, TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
 
 interface Stream {
   readonly sink: EventSink;
@@ -54,7 +31,7 @@ const KNOWN_MAX = 1000;
 const CANCEL_MS_MAX = 20_000;
 
 export class Trajectory {
-  readonly incarnation: string = randomUUID();
+  readonly #life: Omit<Life, "streamEpoch">;
   readonly #ledger: Ledger;
   readonly #slot: SlotHolder<HeldSlot>;
   readonly #queue: CallQueue;
@@ -65,17 +42,28 @@ export class Trajectory {
   #lease: Timer | undefined;
   readonly #lifetime: Timer;
   #ended = false;
+  /** Nothing new starts: the server is going. */
   #draining = false;
+  /** The next server goes on with it. */
+  #handingOver = false;
+  /** Rejects for who waits for the end of an Execute, when the trajectory is left. */
+  readonly #left = new Set<(error: SwitchyardError) => void>();
   #onIdle: (() => void)[] = [];
 
   constructor(
     readonly identity: TrajectoryIdentity,
     leaseS: number,
     private readonly around: TrajectorySurroundings,
+    { incarnation, beganUnixMs, streamEpoch }: Life = newLife(around.clock.unixMs()),
   ) {
     this.#leaseS = leaseS;
-    this.#ledger = new Ledger(around.ledger);
-    this.#slot = new SlotHolder(around.slots, identity, {
+    this.#life = { incarnation, beganUnixMs };
+    this.#epoch = streamEpoch;
+    this.#ledger = new Ledger(around.ledger, (uniqIds) => {
+      const { slot } = this.#slot;
+      slot?.runner.acknowledge(slot.index, uniqIds);
+    });
+    this.#slot = new SlotHolder(around.slots, identity.group, (generation) => this.#binding(generation), {
       acquired: () => this.#queue.pump(),
       failed: (error) => this.#queue.failHead(error),
       lost: (generation, why) => this.#slotLost(generation, why),
@@ -84,9 +72,10 @@ export class Trajectory {
       clock: around.clock,
       slot: this.#slot,
       submit: around.submit,
-      mayStart: () => !this.#ended && !this.#ledger.isFull,
+      mayStart: () => !this.#ended && !this.#handingOver && !this.#ledger.isFull,
     });
-    this.#lifetime = around.clock.after(around.lifetimeS * 1000, () => {
+    const ageMs = around.clock.unixMs() - beganUnixMs;
+    this.#lifetime = around.clock.after(around.lifetimeS * 1000 - ageMs, () => {
       void this.#end(new SwitchyardError("TRAJECTORY_ENDED", `the trajectory's ${around.lifetimeS} s are over`));
     });
     this.#holdByLease();
@@ -100,12 +89,13 @@ export class Trajectory {
     this.#leaseS = leaseS;
     this.#lease?.cancel();
     this.#epoch += 1;
+    this.#slot.rebind();
     const owed = this.#ledger.forStream();
     sink.event({
       kind: "opened",
       trajectoryId: this.identity.trajectoryId,
       resumed,
-      incarnation: this.incarnation,
+      incarnation: this.#life.incarnation,
       epoch: this.#epoch,
       slotGeneration: this.#slot.generation,
       leaseS,
@@ -116,21 +106,45 @@ export class Trajectory {
     return this.#attachment(stream);
   }
 
+  /** Goes on with what its runner remembers of it; before any stream. */
+  restore(slot: HeldSlot, generation: number, calls: readonly AdoptedCall[]): void {
+    this.#slot.restore(slot, generation);
+    for (const call of calls) {
+      const entry = this.#ledger.restore(call);
+      if (!entry) continue;
+      const { metadata, queueMs } = readContext(call.context);
+      const finish = (outcome: Outcome) =>
+        this.#finish(entry, {
+          ...completeOutcome(outcome, metadata, slot.runner),
+          queueMs,
+          slotGeneration: generation,
+        });
+      if (call.outcome) finish(call.outcome);
+      else this.#followRunning(slot, call.uniqId, finish);
+    }
+  }
+
   acquireSlot(): void {
     this.#slot.need();
   }
 
   /** One call of a caller without a stream. Rejects when it could not be accepted. */
   async execute(call: Call): Promise<Outcome> {
-    const { kind, entry } = this.#ledger.admit(call, false);
+    const { kind, entry } = this.#admit(call, false);
     if (kind === "known" && entry.outcome) return entry.outcome;
     this.#executes += 1;
     this.#lease?.cancel();
-    const ended = new Promise<Outcome>((resolve) => entry.waiting.push(resolve));
+    let left: (error: SwitchyardError) => void = () => undefined;
+    const ended = new Promise<Outcome>((resolve, reject) => {
+      entry.waiting.push(resolve);
+      left = reject;
+      this.#left.add(left);
+    });
     if (kind === "new") this.#begin(call, entry);
     try {
       return await ended;
     } finally {
+      this.#left.delete(left);
       this.#executes -= 1;
       this.#holdByLease();
     }
@@ -151,6 +165,25 @@ export class Trajectory {
     this.#stream?.sink.event(goAway);
     this.#queue.failQueued(shuttingDown());
     await this.#idle();
+  }
+
+  /** As drain, but what waits is not answered: it may be sent to the next server under the same uniq_id. */
+  async handOver(goAway: TrajectoryEvent): Promise<void> {
+    this.#handingOver = true;
+    this.#stream?.sink.event(goAway);
+    this.#slot.withdraw();
+    await this.#queue.idle();
+  }
+
+  /** Ends whatever this server has of it. The slot stays as it is, and so does what its runner remembers. */
+  leave(error: SwitchyardError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#lease?.cancel();
+    this.#lifetime.cancel();
+    this.around.onEnded();
+    for (const reject of this.#left) reject(error);
+    this.#stream?.sink.end(error);
   }
 
   /** Ends the trajectory because the server does; calls that still run are cancelled. */
@@ -188,7 +221,7 @@ export class Trajectory {
 
   #accept(call: Call, stream: Stream): void {
     try {
-      const { kind, entry } = this.#ledger.admit(call, true);
+      const { kind, entry } = this.#admit(call, true);
       if (kind === "new") this.#begin(call, entry);
       else if (entry.outcome) stream.sink.event({ kind: "result", uniqId: call.uniqId, outcome: entry.outcome });
     } catch (error) {
@@ -196,6 +229,30 @@ export class Trajectory {
       const { callStatus } = error.meaning;
       stream.sink.event({ kind: "rejected", uniqId: call.uniqId, status: callStatus, error: error.message });
     }
+  }
+
+  #admit(call: Call, forStream: boolean): Admission {
+    if (this.#handingOver && !this.#ledger.get(call.uniqId)) throw shuttingDown();
+    return this.#ledger.admit(call, forStream);
+  }
+
+  #binding(generation: number): SlotBinding {
+    const { pool: _, ...identity } = this.identity;
+    return { ...identity, ...this.#life, streamEpoch: this.#epoch, generation, leaseS: this.#leaseS };
+  }
+
+  #followRunning(slot: HeldSlot, uniqId: string, finish: (outcome: Outcome) => void): void {
+    this.#queue.follow(uniqId, (ended) =>
+      this.around.follow({
+        runner: slot.runner,
+        slot: slot.index,
+        uniqId,
+        settle: (outcome) => {
+          finish(outcome);
+          ended();
+        },
+      }),
+    );
   }
 
   #begin(call: Call, entry: Entry): void {
@@ -207,6 +264,8 @@ export class Trajectory {
     if (planned.kind === "done") return this.#finish(entry, planned.outcome);
     const queued: QueuedCall = {
       uniqId: call.uniqId,
+      digest: entry.digest,
+      forStream: entry.forStream,
       plan: planned.plan,
       queueTimeoutS: call.queueTimeoutS ?? this.around.queueTimeoutS,
       ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
@@ -283,4 +342,8 @@ export class Trajectory {
 
 function shuttingDown(): SwitchyardError {
   return new SwitchyardError("SHUTTING_DOWN", "the server is shutting down");
+}
+
+function newLife(beganUnixMs: number): Life {
+  return { incarnation: randomUUID(), beganUnixMs, streamEpoch: 0 };
 }

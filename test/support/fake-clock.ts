@@ -16,6 +16,10 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
+  unixMs(): number {
+    return 1_700_000_000_000 + this.#nowMs;
+  }
+
   after(delayMs: number, fire: () => void): Timer {
     const pending = { atMs: this.#nowMs + Math.max(0, delayMs), fire };
     let low = 0;

@@ -1,5 +1,6 @@
 // What Docker is asked for when a container of a pool is made: limits, no power, no network, the runner as its command.
 import type { ContainerCreateOptions } from "dockerode";
+import { Init } from "../../gen/switchyard/runner/v1/runner.js";
 import type { SlotSettings } from "../runner-settings.js";
 import { RUNNER_COMMAND, RUNTIME_FOLDER } from "./runtime-volume.js";
 import { seccompProfile } from "./seccomp.js";
@@ -19,8 +20,52 @@ export interface DockerPool {
 }
 
 export const INSTANCE_LABEL = "switchyard.instance";
-export const POOL_LABEL = "switchyard.pool";
-export const NONCE_LABEL = "switchyard.nonce";
+const POOL_LABEL = "switchyard.pool";
+const NONCE_LABEL = "switchyard.nonce";
+/** What the runner was told at its start. */
+const INIT_LABEL = "switchyard.init";
+/** Seals leases; nothing in a container can read its labels. */
+const KEY_LABEL = "switchyard.key";
+/** Fingerprint of the settings that it was made for. */
+const SETTINGS_LABEL = "switchyard.settings";
+
+/** What a container's labels hold of it for the next server. */
+export interface ContainerLabels {
+  readonly instance: string;
+  readonly pool: string;
+  readonly nonce: string;
+  readonly init: Init;
+  readonly key: Buffer;
+  readonly settings: string;
+}
+
+function writeLabels({ instance, pool, nonce, init, key, settings }: ContainerLabels): Record<string, string> {
+  return {
+    [INSTANCE_LABEL]: instance,
+    [POOL_LABEL]: pool,
+    [NONCE_LABEL]: nonce,
+    [INIT_LABEL]: Buffer.from(Init.encode(init).finish()).toString("base64"),
+    [KEY_LABEL]: key.toString("base64"),
+    [SETTINGS_LABEL]: settings,
+  };
+}
+
+/** Undefined for a container that a server of this version did not make. */
+export function readLabels(labels: Readonly<Record<string, string>>): ContainerLabels | undefined {
+  const values = [INSTANCE_LABEL, POOL_LABEL, NONCE_LABEL, INIT_LABEL, KEY_LABEL, SETTINGS_LABEL].map(
+    (it) => labels[it],
+  );
+  const [instance, pool, nonce, init, key, settings] = values;
+  if (!instance || !pool || !nonce || !init || !key || !settings) return undefined;
+  return {
+    instance,
+    pool,
+    nonce,
+    init: Init.decode(Buffer.from(init, "base64")),
+    key: Buffer.from(key, "base64"),
+    settings,
+  };
+}
 
 /** What the runner needs, as root in its container, to give each slot a user of its own and to clean up after it. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
@@ -32,13 +77,11 @@ const SCRATCH_MB = 512;
 const MIB = 1024 * 1024;
 
 export function containerOptions(
-  identity: { readonly instance: string; readonly pool: string; readonly nonce: string },
+  identity: ContainerLabels,
   pool: DockerPool,
   runtimeVolume: string,
 ): ContainerCreateOptions {
-  const { instance, pool: poolName, nonce } = identity;
   return {
-    name: `switchyard-${instance}-${nonce.slice(0, 12)}`.replace(/[^A-Za-z0-9_.-]/g, "-"),
     Image: pool.image,
     Entrypoint: RUNNER_COMMAND,
     Cmd: [],
@@ -48,9 +91,9 @@ export function containerOptions(
       `SWITCHYARD_SLOTS_FOLDER=${SLOTS_FOLDER}`,
       `SWITCHYARD_RUNTIME=${RUNTIME_FOLDER}`,
       "SWITCHYARD_SYSTEM=image",
-      `SWITCHYARD_NONCE=${nonce}`,
+      `SWITCHYARD_NONCE=${identity.nonce}`,
     ],
-    Labels: { [INSTANCE_LABEL]: instance, [POOL_LABEL]: poolName, [NONCE_LABEL]: nonce },
+    Labels: writeLabels(identity),
     // OpenStdin without StdinOnce: the link survives a detach.
     OpenStdin: true,
     StdinOnce: false,

@@ -1,22 +1,24 @@
-// The Docker backend: containers through the Engine's API, the link over their attach stream, labels to find them again.
-import { randomBytes } from "node:crypto";
-import { Duplex, PassThrough } from "node:stream";
+// The Docker backend: containers through the Engine's API, the link over their attach stream, labels to find them again
+// and to go on with what a server that died left behind.
+import { createHash, randomBytes } from "node:crypto";
 import Docker from "dockerode";
 import { messageOf, SwitchyardError, withContext } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
-import type { Backend, Container } from "../backend.js";
-import { onceDone } from "../once-done.js";
-import { RunnerClient } from "../runner-client.js";
-import { openRunnerLink } from "../runner-link.js";
+import { EPOCH_MAX } from "../../link/frames.js";
+import type { AdoptedContainer, Backend, Container } from "../backend.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
 import type { UidBlock } from "../uid-block.js";
-import { containerOptions, type DockerPool, INSTANCE_LABEL } from "./container-options.js";
-import { ensureImage, statusCode } from "./image.js";
+import { containerName, epochOfName } from "./container-name.js";
+import { containerOptions, type DockerPool, INSTANCE_LABEL, readLabels } from "./container-options.js";
+import { DockerContainer, type Engine, removeContainer } from "./docker-container.js";
+import { ensureImage } from "./image.js";
 import { ensureRuntimeVolume } from "./runtime-volume.js";
 
 /** A daemon that takes longer for an ordinary request does not answer. */
 const API_TIMEOUT_MS = 60_000;
 const PING_TIMEOUT_MS = 5_000;
+/** How long a runner that lives may take to tell what it has. */
+const ADOPT_MS_MAX = 15_000;
 
 export interface DockerBackendOptions {
   readonly instance: string;
@@ -24,6 +26,8 @@ export interface DockerBackendOptions {
   readonly pools: ReadonlyMap<string, DockerPool & RunnerSettings>;
   readonly uids: UidBlock;
   readonly log: Logger;
+  /** A newer server of this instance has taken over: this one must end, and say nothing more about its calls. */
+  readonly onFenced: () => void;
 }
 
 /** Whether a Docker daemon answers; with the reason when none does. */
@@ -42,40 +46,62 @@ export class DockerBackend implements Backend {
   /** For what rightly takes long, and for attach streams, which may be silent. */
   readonly #patientDocker = new Docker();
   readonly #containers = new Set<Container>();
+  #left: readonly Docker.ContainerInfo[] = [];
   #runtimeVolume = "";
+  #epoch = 0;
 
   constructor(private readonly options: DockerBackendOptions) {}
 
   async start(): Promise<void> {
-    const { pools, log } = this.options;
+    const { pools, log, uids, instance } = this.options;
     try {
       await new Docker({ timeout: PING_TIMEOUT_MS }).ping();
     } catch (error) {
       const why = `Docker does not answer: ${messageOf(error)}; start it, or use --backend process`;
       throw new SwitchyardError("BACKEND_UNAVAILABLE", why, { cause: error });
     }
-    await this.#removeLeftovers();
+    const all = await this.#list(INSTANCE_LABEL);
+    for (const { Labels } of all) {
+      const init = readLabels(Labels)?.init;
+      if (init) uids.avoid(init.uidBase, init.slots);
+    }
+    this.#left = all.filter(({ Labels }) => Labels[INSTANCE_LABEL] === instance);
+    this.#epoch = Math.min(Math.max(Date.now(), newest(this.#left) + 1), EPOCH_MAX);
     for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log);
     const [first] = pools.values();
     if (first) this.#runtimeVolume = await ensureRuntimeVolume(this.#patientDocker, first.image);
   }
 
+  async adopt(): Promise<readonly AdoptedContainer[]> {
+    const adopted = await Promise.all(this.#left.map((info) => this.#adoptOrRemove(info)));
+    this.#left = [];
+    return adopted.filter((container) => container !== undefined);
+  }
+
   async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
     const settings = this.options.pools.get(pool);
     if (!settings) throw new SwitchyardError("UNKNOWN_POOL", `no pool is named ${pool}`);
-    const nonce = randomBytes(16).toString("hex");
-    const identity = { instance: this.options.instance, pool, nonce };
+    const identity = {
+      instance: this.options.instance,
+      pool,
+      nonce: randomBytes(16).toString("hex"),
+      key: randomBytes(32),
+      init: initFrame(settings, this.options.uids),
+      settings: this.#fingerprint(settings),
+    };
     try {
       const created = await this.#docker.createContainer({
+        name: containerName(identity.instance, identity.nonce, this.#epoch),
         ...containerOptions(identity, settings, this.#runtimeVolume),
         abortSignal: signal,
       });
-      const container = await this.#attach(created, nonce, settings);
+      const container = this.#contain(created, { ...identity, hasNetwork: settings.network !== "none" });
       try {
+        await container.attach();
         signal.throwIfAborted();
         await created.start({ abortSignal: signal });
         await container.runner.start(signal);
-        this.#admitIsolation(container.runner, settings);
+        this.#admitIsolation(container, settings);
       } catch (error) {
         await container.destroy();
         throw error;
@@ -90,70 +116,80 @@ export class DockerBackend implements Backend {
     await Promise.all([...this.#containers].map((container) => container.destroy()));
   }
 
-  async #attach(created: Docker.Container, nonce: string, settings: DockerPool & RunnerSettings) {
-    const log = this.options.log.child({ container_id: created.id.slice(0, 12) });
-    const stream = await this.#patientDocker
-      .getContainer(created.id)
-      .attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true })
-      .catch(async (error: unknown) => {
-        await remove(created);
-        throw error;
-      });
-    if (!(stream instanceof Duplex))
-      throw new SwitchyardError("INTERNAL", "Docker's attach stream is not a duplex stream");
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-    this.#docker.modem.demuxStream(stream, stdout, stderr);
-    for (const event of ["end", "close", "error"]) stream.once(event, () => stdout.end());
-    stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
-    const link = openRunnerLink(stdout, stream, nonce);
-    const runner = new RunnerClient(
-      created.id.slice(0, 12),
-      link,
-      initFrame(settings, this.options.uids),
-      settings.network !== "none",
-    );
-    const container = {
-      id: created.id,
-      address: `docker:${created.id}`,
-      runner,
-      destroy: onceDone(async () => {
-        await remove(created);
-        link.close();
-        this.#containers.delete(container);
-      }),
-    };
+  #contain(created: Docker.Container, identity: ConstructorParameters<typeof DockerContainer>[2]): DockerContainer {
+    const container = new DockerContainer(this.#engine(), created, identity);
     this.#containers.add(container);
     return container;
   }
 
-  #admitIsolation(runner: RunnerClient, settings: RunnerSettings): void {
-    if (runner.isolation !== "none") return;
-    if (settings.requireSandbox) {
-      throw new SwitchyardError("SANDBOX_UNAVAILABLE", `policy.require_sandbox is on, but ${runner.isolationReason}`);
-    }
-    this.options.log.warn({ reason: runner.isolationReason }, "slots of this container share it without a sandbox");
+  #engine(): Engine {
+    return {
+      docker: this.#docker,
+      patientDocker: this.#patientDocker,
+      epoch: this.#epoch,
+      log: this.options.log,
+      isFenced: async () => newest(await this.#list(`${INSTANCE_LABEL}=${this.options.instance}`)) > this.#epoch,
+      onFenced: () => this.options.onFenced(),
+      onGone: (container) => this.#containers.delete(container),
+    };
   }
 
-  /** Containers of this instance that a dead server left, in whatever state they are. */
-  async #removeLeftovers(): Promise<void> {
-    const label = `${INSTANCE_LABEL}=${this.options.instance}`;
-    const left = await this.#docker.listContainers({ all: true, filters: JSON.stringify({ label: [label] }) });
-    if (left.length === 0) return;
-    this.options.log.warn(
-      { containers: left.map(({ Id }) => Id.slice(0, 12)) },
-      "removing containers of a dead server",
-    );
-    await Promise.all(left.map(({ Id }) => remove(this.#docker.getContainer(Id))));
+  /** What a container is made of, so that one that was made otherwise is told. */
+  #fingerprint(settings: DockerPool & RunnerSettings): string {
+    return createHash("sha256")
+      .update(JSON.stringify([settings, this.#runtimeVolume]))
+      .digest("hex");
+  }
+
+  #admitIsolation({ runner }: Container, settings: RunnerSettings): void {
+    if (runner.isolation !== "none") return;
+    const reason = "isolationReason" in runner ? runner.isolationReason : "";
+    if (settings.requireSandbox) {
+      throw new SwitchyardError("SANDBOX_UNAVAILABLE", `policy.require_sandbox is on, but ${reason}`);
+    }
+    this.options.log.warn({ reason }, "slots of this container share it without a sandbox");
+  }
+
+  #list(label: string): Promise<Docker.ContainerInfo[]> {
+    return this.#docker.listContainers({ all: true, filters: JSON.stringify({ label: [label] }) });
+  }
+
+  async #adoptOrRemove(info: Docker.ContainerInfo): Promise<AdoptedContainer | undefined> {
+    const container_id = info.Id.slice(0, 12);
+    try {
+      const adopted = await this.#adopt(info);
+      if (adopted)
+        this.options.log.info({ container_id, pool: adopted.pool }, "container of an earlier server taken over");
+      return adopted;
+    } catch (error) {
+      this.options.log.warn({ container_id, error: messageOf(error) }, "removing a container of an earlier server");
+      await removeContainer(this.#docker.getContainer(info.Id));
+      return undefined;
+    }
+  }
+
+  async #adopt({ Id, Labels, State }: Docker.ContainerInfo): Promise<AdoptedContainer> {
+    const labels = readLabels(Labels);
+    const settings = labels && this.options.pools.get(labels.pool);
+    if (!settings) throw new Error("it belongs to no pool of this server");
+    if (State !== "running") throw new Error(`it is ${State}`);
+    const found = this.#docker.getContainer(Id);
+    // From now on the server that started it can see that it is not its own any more.
+    await found.rename({ name: containerName(this.options.instance, labels.nonce, this.#epoch) });
+    const container = this.#contain(found, { ...labels, hasNetwork: settings.network !== "none" });
+    try {
+      await container.attach();
+      const slots = await container.runner.adopt(AbortSignal.timeout(ADOPT_MS_MAX));
+      this.#admitIsolation(container, settings);
+      const outdated = labels.settings !== this.#fingerprint(settings);
+      return { pool: labels.pool, container, outdated, slots };
+    } catch (error) {
+      await container.destroy();
+      throw error;
+    }
   }
 }
 
-/** Gone already, and being removed by somebody else, both count as removed; the latter is waited for. */
-async function remove(container: Docker.Container): Promise<void> {
-  try {
-    await container.remove({ force: true, v: true });
-  } catch (error) {
-    const code = statusCode(error);
-    if (code === 409) await container.wait({ condition: "removed" }).catch(() => undefined);
-    else if (code !== 404) throw error;
-  }
+function newest(containers: readonly Docker.ContainerInfo[]): number {
+  return Math.max(0, ...containers.flatMap(({ Names }) => Names.map(epochOfName)));
 }

@@ -8,11 +8,11 @@ import { basename, join } from "node:path";
 import { SwitchyardError, withContext } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
 import { removeTree } from "../../core/remove-tree.js";
-import type { Backend, Container } from "../backend.js";
+import type { AdoptedContainer, Backend, Container } from "../backend.js";
+import { LinkKeeper } from "../link-keeper.js";
 import { onceDone } from "../once-done.js";
 import { RUNNER_BUNDLE } from "../package-files.js";
 import { RunnerClient } from "../runner-client.js";
-import { openRunnerLink } from "../runner-link.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
 import type { UidBlock } from "../uid-block.js";
 
@@ -41,6 +41,11 @@ export class ProcessBackend implements Backend {
     const prefix = basename(this.#folderPrefix());
     const left = readdirSync(tmpdir()).filter((name) => name.startsWith(prefix));
     await Promise.all(left.map((name) => removeTree(join(tmpdir(), name))));
+  }
+
+  /** None: its runners end with their server. */
+  async adopt(): Promise<readonly AdoptedContainer[]> {
+    return [];
   }
 
   /** `+` stands in no instance name, so one name's folders are never another's. */
@@ -84,7 +89,10 @@ export class ProcessBackend implements Backend {
     child.stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
     // Only root may give each slot a user of its own.
     const init = initFrame(settings, process.getuid?.() === 0 ? this.options.uids : undefined);
-    const runner = new RunnerClient(id, openRunnerLink(child.stdout, child.stdin, nonce), init, true);
+    // A runner whose stdin or stdout is gone ends: there is nothing to dial.
+    const keeper = new LinkKeeper({ nonce, epoch: 1, dial: async () => "gone" }, init);
+    keeper.begin({ fromRunner: child.stdout, toRunner: child.stdin });
+    const runner = new RunnerClient({ id, keeper, init, key: randomBytes(32), containerHasNetwork: true });
     const gone = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
@@ -93,6 +101,7 @@ export class ProcessBackend implements Backend {
       id,
       address: `process:${id}`,
       runner,
+      leave: () => false,
       destroy: onceDone(async () => {
         await endRunner(child, runner, gone);
         await removeTree(folder);

@@ -12,7 +12,7 @@ export interface ServerFrame {
   /** Exactly one is set. */
   frame:
     | //
-    /** First frame of a link. */
+    /** What the runner must know, once in its life, when its inventory says that it does not. */
     { $case: "init"; value: Init }
     | //
     /** Opens a slot; answered by SlotOpened. */
@@ -35,6 +35,9 @@ export interface ServerFrame {
     | //
     /** Asks the runner to kill everything and end. */
     { $case: "shutdown"; value: Shutdown }
+    | //
+    /** Says which results the runner may forget; not answered. */
+    { $case: "acknowledge"; value: Acknowledge }
     | undefined;
 }
 
@@ -60,6 +63,18 @@ export interface RunnerFrame {
     | //
     /** The sandbox of an open slot has died by itself. */
     { $case: "slotFailed"; value: SlotFailed }
+    | //
+    /** First frame after the runner's marker. */
+    { $case: "inventory"; value: Inventory }
+    | //
+    /** Calls that the runner remembers, in parts, after Inventory. */
+    { $case: "knownCalls"; value: KnownCalls }
+    | //
+    /** The inventory is complete. */
+    { $case: "inventoryEnd"; value: InventoryEnd }
+    | //
+    /** What came was not a frame: the server must send its marker again. */
+    { $case: "resyncRequest"; value: ResyncRequest }
     | undefined;
 }
 
@@ -115,6 +130,8 @@ export interface Ready {
 export interface OpenSlot {
   /** Index of the slot. */
   slot: number;
+  /** Tells requests of one link apart; sent again, a request keeps it. */
+  seq: number;
 }
 
 /** Answers OpenSlot. */
@@ -123,6 +140,8 @@ export interface SlotOpened {
   slot: number;
   /** Empty when the slot is open, else why not. */
   error: string;
+  /** As in the request. */
+  seq: number;
 }
 
 /** The sandbox of an open slot has died by itself; the slot takes no more calls until it was closed and opened again. */
@@ -133,19 +152,39 @@ export interface SlotFailed {
   error: string;
 }
 
-/** Binds an open slot to a trajectory. */
+/** Binds an open slot to a trajectory, or changes what is known of it: the newest wins. */
 export interface LeaseSlot {
   /** Index of the slot. */
   slot: number;
-  /** Whose slot it is now. */
+  /** A LeaseRecord. */
+  record: Buffer;
+  /** HMAC-SHA256 of `record` under a key that only servers of the instance have: a runner cannot make up a trajectory. */
+  seal: Buffer;
+}
+
+/** What the next server must know of a trajectory to go on with it. */
+export interface LeaseRecord {
+  /** As the client named it. */
   trajectoryId: string;
+  /** Names this life of it. */
+  incarnation: string;
   /** Counts the slots that the trajectory has had, from 1. */
   generation: number;
   /** Environment that every command of the trajectory sees. */
   env: { [key: string]: string };
+  /** SHA-256 of its resume_token. */
+  tokenHash: Buffer;
+  /** Its fair-queue group. */
+  group: string;
+  /** Counts its streams, from 1; 0 before the first. */
+  streamEpoch: bigint;
+  /** Seconds that it outlives its stream. */
+  leaseS: number;
+  /** When it began, in milliseconds since 1970. */
+  beganUnixMs: bigint;
 }
 
-export interface LeaseSlot_EnvEntry {
+export interface LeaseRecord_EnvEntry {
   key: string;
   value: string;
 }
@@ -154,6 +193,8 @@ export interface LeaseSlot_EnvEntry {
 export interface CloseSlot {
   /** Index of the slot. */
   slot: number;
+  /** As in OpenSlot. */
+  seq: number;
 }
 
 /** Answers CloseSlot. */
@@ -162,6 +203,8 @@ export interface SlotClosed {
   slot: number;
   /** Empty when the slot was verified clean, else what was left. */
   error: string;
+  /** As in the request. */
+  seq: number;
 }
 
 /** Calls that travel together and share one timeout. */
@@ -172,10 +215,10 @@ export interface RunBatch {
   calls: RunCall[];
 }
 
-/** One call within a batch. */
+/** One call within a batch. One that the slot has had before is not run again: its result is sent again if there is one. */
 export interface RunCall {
-  /** Chosen by the server, never used twice on one link. */
-  callId: bigint;
+  /** As the client named it; unique within the lease of a slot. */
+  uniqId: string;
   /** Index of the slot. */
   slot: number;
   /** Seconds without output after which the call is ended; 0: no such limit. */
@@ -192,6 +235,12 @@ export interface RunCall {
     /** Writes a file of the workspace. */
     { $case: "writeFile"; value: WriteFile }
     | undefined;
+  /** Of what the call is, to tell another one of the same name: SHA-256. */
+  digest: Buffer;
+  /** Whether a stream is owed the result; else only callers of Execute asked. */
+  forStream: boolean;
+  /** What the server needs to make a ToolResult of the outcome; the runner only keeps it. */
+  context: string;
 }
 
 /** Runs `bash -c command` in the workspace. */
@@ -223,13 +272,23 @@ export interface WriteFile {
 /** Ends one call early, as CANCELLED. */
 export interface CancelCall {
   /** As in RunCall. */
-  callId: bigint;
+  uniqId: string;
+  /** Index of the slot. */
+  slot: number;
+}
+
+/** Says which results the client has: the runner forgets them, and remembers that there was such a call. */
+export interface Acknowledge {
+  /** Index of the slot. */
+  slot: number;
+  /** As in RunCall; unknown ones are ignored. */
+  uniqIds: string[];
 }
 
 /** The end of a call. */
 export interface CallFinished {
   /** As in RunCall. */
-  callId: bigint;
+  uniqId: string;
   /** Name of a switchyard.v1.CallStatus without its prefix. */
   status: string;
   /** What a model reads, bounded by output_chars_max. */
@@ -249,7 +308,11 @@ export interface CallFinished {
   /** Milliseconds from start to end. */
   execMs: number;
   /** File tools: bytes read or written. */
-  fileSize?: bigint | undefined;
+  fileSize?:
+    | bigint
+    | undefined;
+  /** Index of the slot. */
+  slot: number;
 }
 
 /** Asks whether the other end still turns its loop. */
@@ -266,6 +329,60 @@ export interface Pong {
 
 /** Asks the runner to kill everything and end. */
 export interface Shutdown {
+}
+
+/** What a runner has when a link begins. */
+export interface Inventory {
+  /** Its answer to Init; absent while it has not had one. */
+  ready:
+    | Ready
+    | undefined;
+  /** All its slots, in order; none before Init. */
+  slots: SlotState[];
+}
+
+/** One slot of an inventory. */
+export interface SlotState {
+  /** Whether it is open. */
+  open: boolean;
+  /** As in its LeaseSlot; empty without a lease. */
+  record: Buffer;
+  /** As in its LeaseSlot. */
+  seal: Buffer;
+}
+
+/** Calls of one slot, of its present lease. */
+export interface KnownCalls {
+  /** Index of the slot. */
+  slot: number;
+  /** In the order in which they came. */
+  calls: KnownCall[];
+}
+
+/** A call that a runner remembers. */
+export interface KnownCall {
+  /** As in RunCall. */
+  uniqId: string;
+  /** As in RunCall. */
+  digest: Buffer;
+  /** As in RunCall. */
+  forStream: boolean;
+  /** As in RunCall; empty once acknowledged. */
+  context: string;
+  /** Its result; absent while it runs and once it is acknowledged. */
+  finished:
+    | CallFinished
+    | undefined;
+  /** Whether its result was acknowledged. */
+  acknowledged: boolean;
+}
+
+/** Ends an inventory. */
+export interface InventoryEnd {
+}
+
+/** Asks the server to begin the link anew. */
+export interface ResyncRequest {
 }
 
 function createBaseServerFrame(): ServerFrame {
@@ -298,6 +415,9 @@ export const ServerFrame: MessageFns<ServerFrame> = {
         break;
       case "shutdown":
         Shutdown.encode(message.frame.value, writer.uint32(66).fork()).join();
+        break;
+      case "acknowledge":
+        Acknowledge.encode(message.frame.value, writer.uint32(74).fork()).join();
         break;
     }
     return writer;
@@ -380,6 +500,14 @@ export const ServerFrame: MessageFns<ServerFrame> = {
             message.frame = { $case: "shutdown", value: Shutdown.decode(reader, reader.uint32()) };
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.frame = { $case: "acknowledge", value: Acknowledge.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -446,6 +574,12 @@ export const ServerFrame: MessageFns<ServerFrame> = {
         }
         break;
       }
+      case "acknowledge": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "acknowledge", value: Acknowledge.fromPartial(object.frame.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -475,6 +609,18 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
         break;
       case "slotFailed":
         SlotFailed.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
+      case "inventory":
+        Inventory.encode(message.frame.value, writer.uint32(58).fork()).join();
+        break;
+      case "knownCalls":
+        KnownCalls.encode(message.frame.value, writer.uint32(66).fork()).join();
+        break;
+      case "inventoryEnd":
+        InventoryEnd.encode(message.frame.value, writer.uint32(74).fork()).join();
+        break;
+      case "resyncRequest":
+        ResyncRequest.encode(message.frame.value, writer.uint32(82).fork()).join();
         break;
     }
     return writer;
@@ -541,6 +687,38 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
             message.frame = { $case: "slotFailed", value: SlotFailed.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.frame = { $case: "inventory", value: Inventory.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.frame = { $case: "knownCalls", value: KnownCalls.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.frame = { $case: "inventoryEnd", value: InventoryEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.frame = { $case: "resyncRequest", value: ResyncRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -592,6 +770,30 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
       case "slotFailed": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "slotFailed", value: SlotFailed.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "inventory": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "inventory", value: Inventory.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "knownCalls": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "knownCalls", value: KnownCalls.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "inventoryEnd": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "inventoryEnd", value: InventoryEnd.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "resyncRequest": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "resyncRequest", value: ResyncRequest.fromPartial(object.frame.value) };
         }
         break;
       }
@@ -983,13 +1185,16 @@ export const Ready: MessageFns<Ready> = {
 };
 
 function createBaseOpenSlot(): OpenSlot {
-  return { slot: 0 };
+  return { slot: 0, seq: 0 };
 }
 
 export const OpenSlot: MessageFns<OpenSlot> = {
   encode(message: OpenSlot, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.slot !== 0) {
       writer.uint32(8).uint32(message.slot);
+    }
+    if (message.seq !== 0) {
+      writer.uint32(16).uint32(message.seq);
     }
     return writer;
   },
@@ -1015,6 +1220,14 @@ export const OpenSlot: MessageFns<OpenSlot> = {
             message.slot = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.seq = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1033,12 +1246,13 @@ export const OpenSlot: MessageFns<OpenSlot> = {
   fromPartial(object: DeepPartial<OpenSlot>): OpenSlot {
     const message = createBaseOpenSlot();
     message.slot = object.slot ?? 0;
+    message.seq = object.seq ?? 0;
     return message;
   },
 };
 
 function createBaseSlotOpened(): SlotOpened {
-  return { slot: 0, error: "" };
+  return { slot: 0, error: "", seq: 0 };
 }
 
 export const SlotOpened: MessageFns<SlotOpened> = {
@@ -1048,6 +1262,9 @@ export const SlotOpened: MessageFns<SlotOpened> = {
     }
     if (message.error !== "") {
       writer.uint32(18).string(message.error);
+    }
+    if (message.seq !== 0) {
+      writer.uint32(24).uint32(message.seq);
     }
     return writer;
   },
@@ -1081,6 +1298,14 @@ export const SlotOpened: MessageFns<SlotOpened> = {
             message.error = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.seq = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1100,6 +1325,7 @@ export const SlotOpened: MessageFns<SlotOpened> = {
     const message = createBaseSlotOpened();
     message.slot = object.slot ?? 0;
     message.error = object.error ?? "";
+    message.seq = object.seq ?? 0;
     return message;
   },
 };
@@ -1172,7 +1398,7 @@ export const SlotFailed: MessageFns<SlotFailed> = {
 };
 
 function createBaseLeaseSlot(): LeaseSlot {
-  return { slot: 0, trajectoryId: "", generation: 0, env: {} };
+  return { slot: 0, record: Buffer.alloc(0), seal: Buffer.alloc(0) };
 }
 
 export const LeaseSlot: MessageFns<LeaseSlot> = {
@@ -1180,15 +1406,12 @@ export const LeaseSlot: MessageFns<LeaseSlot> = {
     if (message.slot !== 0) {
       writer.uint32(8).uint32(message.slot);
     }
-    if (message.trajectoryId !== "") {
-      writer.uint32(18).string(message.trajectoryId);
+    if (message.record.length !== 0) {
+      writer.uint32(18).bytes(message.record);
     }
-    if (message.generation !== 0) {
-      writer.uint32(24).uint32(message.generation);
+    if (message.seal.length !== 0) {
+      writer.uint32(26).bytes(message.seal);
     }
-    globalThis.Object.entries(message.env).forEach(([key, value]: [string, string]) => {
-      LeaseSlot_EnvEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
-    });
     return writer;
   },
 
@@ -1218,26 +1441,15 @@ export const LeaseSlot: MessageFns<LeaseSlot> = {
               break;
             }
 
-            message.trajectoryId = reader.string();
+            message.record = Buffer.from(reader.bytes());
             continue;
           }
           case 3: {
-            if (tag !== 24) {
+            if (tag !== 26) {
               break;
             }
 
-            message.generation = reader.uint32();
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            const entry4 = LeaseSlot_EnvEntry.decode(reader, reader.uint32());
-            if (entry4.value !== undefined) {
-              message.env[entry4.key] = entry4.value;
-            }
+            message.seal = Buffer.from(reader.bytes());
             continue;
           }
         }
@@ -1258,7 +1470,171 @@ export const LeaseSlot: MessageFns<LeaseSlot> = {
   fromPartial(object: DeepPartial<LeaseSlot>): LeaseSlot {
     const message = createBaseLeaseSlot();
     message.slot = object.slot ?? 0;
+    message.record = object.record ?? Buffer.alloc(0);
+    message.seal = object.seal ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseLeaseRecord(): LeaseRecord {
+  return {
+    trajectoryId: "",
+    incarnation: "",
+    generation: 0,
+    env: {},
+    tokenHash: Buffer.alloc(0),
+    group: "",
+    streamEpoch: 0n,
+    leaseS: 0,
+    beganUnixMs: 0n,
+  };
+}
+
+export const LeaseRecord: MessageFns<LeaseRecord> = {
+  encode(message: LeaseRecord, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trajectoryId !== "") {
+      writer.uint32(10).string(message.trajectoryId);
+    }
+    if (message.incarnation !== "") {
+      writer.uint32(18).string(message.incarnation);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(24).uint32(message.generation);
+    }
+    globalThis.Object.entries(message.env).forEach(([key, value]: [string, string]) => {
+      LeaseRecord_EnvEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    if (message.tokenHash.length !== 0) {
+      writer.uint32(42).bytes(message.tokenHash);
+    }
+    if (message.group !== "") {
+      writer.uint32(50).string(message.group);
+    }
+    if (message.streamEpoch !== 0n) {
+      if (BigInt.asUintN(64, message.streamEpoch) !== message.streamEpoch) {
+        throw new globalThis.Error("value provided for field message.streamEpoch of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.streamEpoch);
+    }
+    if (message.leaseS !== 0) {
+      writer.uint32(65).double(message.leaseS);
+    }
+    if (message.beganUnixMs !== 0n) {
+      if (BigInt.asUintN(64, message.beganUnixMs) !== message.beganUnixMs) {
+        throw new globalThis.Error("value provided for field message.beganUnixMs of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.beganUnixMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseRecord {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaseRecord();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trajectoryId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.incarnation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = LeaseRecord_EnvEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.env[entry4.key] = entry4.value;
+            }
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tokenHash = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.streamEpoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.leaseS = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.beganUnixMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaseRecord>): LeaseRecord {
+    return LeaseRecord.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LeaseRecord>): LeaseRecord {
+    const message = createBaseLeaseRecord();
     message.trajectoryId = object.trajectoryId ?? "";
+    message.incarnation = object.incarnation ?? "";
     message.generation = object.generation ?? 0;
     message.env = (globalThis.Object.entries(object.env ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -1269,16 +1645,25 @@ export const LeaseSlot: MessageFns<LeaseSlot> = {
       },
       {},
     );
+    message.tokenHash = object.tokenHash ?? Buffer.alloc(0);
+    message.group = object.group ?? "";
+    message.streamEpoch = (object.streamEpoch !== undefined && object.streamEpoch !== null)
+      ? BigInt(object.streamEpoch)
+      : 0n;
+    message.leaseS = object.leaseS ?? 0;
+    message.beganUnixMs = (object.beganUnixMs !== undefined && object.beganUnixMs !== null)
+      ? BigInt(object.beganUnixMs)
+      : 0n;
     return message;
   },
 };
 
-function createBaseLeaseSlot_EnvEntry(): LeaseSlot_EnvEntry {
+function createBaseLeaseRecord_EnvEntry(): LeaseRecord_EnvEntry {
   return { key: "", value: "" };
 }
 
-export const LeaseSlot_EnvEntry: MessageFns<LeaseSlot_EnvEntry> = {
-  encode(message: LeaseSlot_EnvEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const LeaseRecord_EnvEntry: MessageFns<LeaseRecord_EnvEntry> = {
+  encode(message: LeaseRecord_EnvEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
@@ -1288,7 +1673,7 @@ export const LeaseSlot_EnvEntry: MessageFns<LeaseSlot_EnvEntry> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): LeaseSlot_EnvEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseRecord_EnvEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1297,7 +1682,7 @@ export const LeaseSlot_EnvEntry: MessageFns<LeaseSlot_EnvEntry> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseLeaseSlot_EnvEntry();
+      const message = createBaseLeaseRecord_EnvEntry();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1329,11 +1714,11 @@ export const LeaseSlot_EnvEntry: MessageFns<LeaseSlot_EnvEntry> = {
     }
   },
 
-  create(base?: DeepPartial<LeaseSlot_EnvEntry>): LeaseSlot_EnvEntry {
-    return LeaseSlot_EnvEntry.fromPartial(base ?? {});
+  create(base?: DeepPartial<LeaseRecord_EnvEntry>): LeaseRecord_EnvEntry {
+    return LeaseRecord_EnvEntry.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<LeaseSlot_EnvEntry>): LeaseSlot_EnvEntry {
-    const message = createBaseLeaseSlot_EnvEntry();
+  fromPartial(object: DeepPartial<LeaseRecord_EnvEntry>): LeaseRecord_EnvEntry {
+    const message = createBaseLeaseRecord_EnvEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -1341,13 +1726,16 @@ export const LeaseSlot_EnvEntry: MessageFns<LeaseSlot_EnvEntry> = {
 };
 
 function createBaseCloseSlot(): CloseSlot {
-  return { slot: 0 };
+  return { slot: 0, seq: 0 };
 }
 
 export const CloseSlot: MessageFns<CloseSlot> = {
   encode(message: CloseSlot, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.slot !== 0) {
       writer.uint32(8).uint32(message.slot);
+    }
+    if (message.seq !== 0) {
+      writer.uint32(16).uint32(message.seq);
     }
     return writer;
   },
@@ -1373,6 +1761,14 @@ export const CloseSlot: MessageFns<CloseSlot> = {
             message.slot = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.seq = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1391,12 +1787,13 @@ export const CloseSlot: MessageFns<CloseSlot> = {
   fromPartial(object: DeepPartial<CloseSlot>): CloseSlot {
     const message = createBaseCloseSlot();
     message.slot = object.slot ?? 0;
+    message.seq = object.seq ?? 0;
     return message;
   },
 };
 
 function createBaseSlotClosed(): SlotClosed {
-  return { slot: 0, error: "" };
+  return { slot: 0, error: "", seq: 0 };
 }
 
 export const SlotClosed: MessageFns<SlotClosed> = {
@@ -1406,6 +1803,9 @@ export const SlotClosed: MessageFns<SlotClosed> = {
     }
     if (message.error !== "") {
       writer.uint32(18).string(message.error);
+    }
+    if (message.seq !== 0) {
+      writer.uint32(24).uint32(message.seq);
     }
     return writer;
   },
@@ -1439,6 +1839,14 @@ export const SlotClosed: MessageFns<SlotClosed> = {
             message.error = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.seq = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1458,6 +1866,7 @@ export const SlotClosed: MessageFns<SlotClosed> = {
     const message = createBaseSlotClosed();
     message.slot = object.slot ?? 0;
     message.error = object.error ?? "";
+    message.seq = object.seq ?? 0;
     return message;
   },
 };
@@ -1530,16 +1939,21 @@ export const RunBatch: MessageFns<RunBatch> = {
 };
 
 function createBaseRunCall(): RunCall {
-  return { callId: 0n, slot: 0, noOutputTimeoutS: 0, operation: undefined };
+  return {
+    uniqId: "",
+    slot: 0,
+    noOutputTimeoutS: 0,
+    operation: undefined,
+    digest: Buffer.alloc(0),
+    forStream: false,
+    context: "",
+  };
 }
 
 export const RunCall: MessageFns<RunCall> = {
   encode(message: RunCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.callId !== 0n) {
-      if (BigInt.asUintN(64, message.callId) !== message.callId) {
-        throw new globalThis.Error("value provided for field message.callId of type uint64 too large");
-      }
-      writer.uint32(8).uint64(message.callId);
+    if (message.uniqId !== "") {
+      writer.uint32(10).string(message.uniqId);
     }
     if (message.slot !== 0) {
       writer.uint32(16).uint32(message.slot);
@@ -1558,6 +1972,15 @@ export const RunCall: MessageFns<RunCall> = {
         WriteFile.encode(message.operation.value, writer.uint32(50).fork()).join();
         break;
     }
+    if (message.digest.length !== 0) {
+      writer.uint32(58).bytes(message.digest);
+    }
+    if (message.forStream !== false) {
+      writer.uint32(64).bool(message.forStream);
+    }
+    if (message.context !== "") {
+      writer.uint32(74).string(message.context);
+    }
     return writer;
   },
 
@@ -1575,11 +1998,11 @@ export const RunCall: MessageFns<RunCall> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 8) {
+            if (tag !== 10) {
               break;
             }
 
-            message.callId = reader.uint64() as bigint;
+            message.uniqId = reader.string();
             continue;
           }
           case 2: {
@@ -1622,6 +2045,30 @@ export const RunCall: MessageFns<RunCall> = {
             message.operation = { $case: "writeFile", value: WriteFile.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.forStream = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.context = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1639,7 +2086,7 @@ export const RunCall: MessageFns<RunCall> = {
   },
   fromPartial(object: DeepPartial<RunCall>): RunCall {
     const message = createBaseRunCall();
-    message.callId = (object.callId !== undefined && object.callId !== null) ? BigInt(object.callId) : 0n;
+    message.uniqId = object.uniqId ?? "";
     message.slot = object.slot ?? 0;
     message.noOutputTimeoutS = object.noOutputTimeoutS ?? 0;
     switch (object.operation?.$case) {
@@ -1662,6 +2109,9 @@ export const RunCall: MessageFns<RunCall> = {
         break;
       }
     }
+    message.digest = object.digest ?? Buffer.alloc(0);
+    message.forStream = object.forStream ?? false;
+    message.context = object.context ?? "";
     return message;
   },
 };
@@ -1886,16 +2336,16 @@ export const WriteFile: MessageFns<WriteFile> = {
 };
 
 function createBaseCancelCall(): CancelCall {
-  return { callId: 0n };
+  return { uniqId: "", slot: 0 };
 }
 
 export const CancelCall: MessageFns<CancelCall> = {
   encode(message: CancelCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.callId !== 0n) {
-      if (BigInt.asUintN(64, message.callId) !== message.callId) {
-        throw new globalThis.Error("value provided for field message.callId of type uint64 too large");
-      }
-      writer.uint32(8).uint64(message.callId);
+    if (message.uniqId !== "") {
+      writer.uint32(10).string(message.uniqId);
+    }
+    if (message.slot !== 0) {
+      writer.uint32(16).uint32(message.slot);
     }
     return writer;
   },
@@ -1914,11 +2364,19 @@ export const CancelCall: MessageFns<CancelCall> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 8) {
+            if (tag !== 10) {
               break;
             }
 
-            message.callId = reader.uint64() as bigint;
+            message.uniqId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.slot = reader.uint32();
             continue;
           }
         }
@@ -1938,14 +2396,82 @@ export const CancelCall: MessageFns<CancelCall> = {
   },
   fromPartial(object: DeepPartial<CancelCall>): CancelCall {
     const message = createBaseCancelCall();
-    message.callId = (object.callId !== undefined && object.callId !== null) ? BigInt(object.callId) : 0n;
+    message.uniqId = object.uniqId ?? "";
+    message.slot = object.slot ?? 0;
+    return message;
+  },
+};
+
+function createBaseAcknowledge(): Acknowledge {
+  return { slot: 0, uniqIds: [] };
+}
+
+export const Acknowledge: MessageFns<Acknowledge> = {
+  encode(message: Acknowledge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    for (const v of message.uniqIds) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Acknowledge {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAcknowledge();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.uniqIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Acknowledge>): Acknowledge {
+    return Acknowledge.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Acknowledge>): Acknowledge {
+    const message = createBaseAcknowledge();
+    message.slot = object.slot ?? 0;
+    message.uniqIds = object.uniqIds?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseCallFinished(): CallFinished {
   return {
-    callId: 0n,
+    uniqId: "",
     status: "",
     output: "",
     error: "",
@@ -1955,16 +2481,14 @@ function createBaseCallFinished(): CallFinished {
     truncated: false,
     execMs: 0,
     fileSize: undefined,
+    slot: 0,
   };
 }
 
 export const CallFinished: MessageFns<CallFinished> = {
   encode(message: CallFinished, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.callId !== 0n) {
-      if (BigInt.asUintN(64, message.callId) !== message.callId) {
-        throw new globalThis.Error("value provided for field message.callId of type uint64 too large");
-      }
-      writer.uint32(8).uint64(message.callId);
+    if (message.uniqId !== "") {
+      writer.uint32(10).string(message.uniqId);
     }
     if (message.status !== "") {
       writer.uint32(18).string(message.status);
@@ -1999,6 +2523,9 @@ export const CallFinished: MessageFns<CallFinished> = {
       }
       writer.uint32(80).uint64(message.fileSize);
     }
+    if (message.slot !== 0) {
+      writer.uint32(88).uint32(message.slot);
+    }
     return writer;
   },
 
@@ -2016,11 +2543,11 @@ export const CallFinished: MessageFns<CallFinished> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 8) {
+            if (tag !== 10) {
               break;
             }
 
-            message.callId = reader.uint64() as bigint;
+            message.uniqId = reader.string();
             continue;
           }
           case 2: {
@@ -2095,6 +2622,14 @@ export const CallFinished: MessageFns<CallFinished> = {
             message.fileSize = reader.uint64() as bigint;
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2112,7 +2647,7 @@ export const CallFinished: MessageFns<CallFinished> = {
   },
   fromPartial(object: DeepPartial<CallFinished>): CallFinished {
     const message = createBaseCallFinished();
-    message.callId = (object.callId !== undefined && object.callId !== null) ? BigInt(object.callId) : 0n;
+    message.uniqId = object.uniqId ?? "";
     message.status = object.status ?? "";
     message.output = object.output ?? "";
     message.error = object.error ?? "";
@@ -2126,6 +2661,7 @@ export const CallFinished: MessageFns<CallFinished> = {
     message.fileSize = (object.fileSize !== undefined && object.fileSize !== null)
       ? BigInt(object.fileSize)
       : undefined;
+    message.slot = object.slot ?? 0;
     return message;
   },
 };
@@ -2285,6 +2821,429 @@ export const Shutdown: MessageFns<Shutdown> = {
   },
   fromPartial(_: DeepPartial<Shutdown>): Shutdown {
     const message = createBaseShutdown();
+    return message;
+  },
+};
+
+function createBaseInventory(): Inventory {
+  return { ready: undefined, slots: [] };
+}
+
+export const Inventory: MessageFns<Inventory> = {
+  encode(message: Inventory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ready !== undefined) {
+      Ready.encode(message.ready, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.slots) {
+      SlotState.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Inventory {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInventory();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ready = Ready.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.slots.push(SlotState.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Inventory>): Inventory {
+    return Inventory.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Inventory>): Inventory {
+    const message = createBaseInventory();
+    message.ready = (object.ready !== undefined && object.ready !== null) ? Ready.fromPartial(object.ready) : undefined;
+    message.slots = object.slots?.map((e) => SlotState.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSlotState(): SlotState {
+  return { open: false, record: Buffer.alloc(0), seal: Buffer.alloc(0) };
+}
+
+export const SlotState: MessageFns<SlotState> = {
+  encode(message: SlotState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.open !== false) {
+      writer.uint32(8).bool(message.open);
+    }
+    if (message.record.length !== 0) {
+      writer.uint32(18).bytes(message.record);
+    }
+    if (message.seal.length !== 0) {
+      writer.uint32(26).bytes(message.seal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlotState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlotState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.open = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.record = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.seal = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SlotState>): SlotState {
+    return SlotState.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SlotState>): SlotState {
+    const message = createBaseSlotState();
+    message.open = object.open ?? false;
+    message.record = object.record ?? Buffer.alloc(0);
+    message.seal = object.seal ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseKnownCalls(): KnownCalls {
+  return { slot: 0, calls: [] };
+}
+
+export const KnownCalls: MessageFns<KnownCalls> = {
+  encode(message: KnownCalls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    for (const v of message.calls) {
+      KnownCall.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KnownCalls {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKnownCalls();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.calls.push(KnownCall.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KnownCalls>): KnownCalls {
+    return KnownCalls.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KnownCalls>): KnownCalls {
+    const message = createBaseKnownCalls();
+    message.slot = object.slot ?? 0;
+    message.calls = object.calls?.map((e) => KnownCall.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseKnownCall(): KnownCall {
+  return {
+    uniqId: "",
+    digest: Buffer.alloc(0),
+    forStream: false,
+    context: "",
+    finished: undefined,
+    acknowledged: false,
+  };
+}
+
+export const KnownCall: MessageFns<KnownCall> = {
+  encode(message: KnownCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uniqId !== "") {
+      writer.uint32(10).string(message.uniqId);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(18).bytes(message.digest);
+    }
+    if (message.forStream !== false) {
+      writer.uint32(24).bool(message.forStream);
+    }
+    if (message.context !== "") {
+      writer.uint32(34).string(message.context);
+    }
+    if (message.finished !== undefined) {
+      CallFinished.encode(message.finished, writer.uint32(42).fork()).join();
+    }
+    if (message.acknowledged !== false) {
+      writer.uint32(48).bool(message.acknowledged);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KnownCall {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKnownCall();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uniqId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.forStream = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.context = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.finished = CallFinished.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.acknowledged = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KnownCall>): KnownCall {
+    return KnownCall.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KnownCall>): KnownCall {
+    const message = createBaseKnownCall();
+    message.uniqId = object.uniqId ?? "";
+    message.digest = object.digest ?? Buffer.alloc(0);
+    message.forStream = object.forStream ?? false;
+    message.context = object.context ?? "";
+    message.finished = (object.finished !== undefined && object.finished !== null)
+      ? CallFinished.fromPartial(object.finished)
+      : undefined;
+    message.acknowledged = object.acknowledged ?? false;
+    return message;
+  },
+};
+
+function createBaseInventoryEnd(): InventoryEnd {
+  return {};
+}
+
+export const InventoryEnd: MessageFns<InventoryEnd> = {
+  encode(_: InventoryEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InventoryEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInventoryEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InventoryEnd>): InventoryEnd {
+    return InventoryEnd.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<InventoryEnd>): InventoryEnd {
+    const message = createBaseInventoryEnd();
+    return message;
+  },
+};
+
+function createBaseResyncRequest(): ResyncRequest {
+  return {};
+}
+
+export const ResyncRequest: MessageFns<ResyncRequest> = {
+  encode(_: ResyncRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResyncRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResyncRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResyncRequest>): ResyncRequest {
+    return ResyncRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ResyncRequest>): ResyncRequest {
+    const message = createBaseResyncRequest();
     return message;
   },
 };

@@ -1,0 +1,130 @@
+// One container on a Docker daemon: how its runner is reached over the attach stream, again and again, and its end. It is
+// ours while no newer server has written its epoch into the container's name.
+import { Duplex, PassThrough } from "node:stream";
+import type Docker from "dockerode";
+import { SwitchyardError } from "../../core/errors.js";
+import type { Logger } from "../../core/log.js";
+import type { Init } from "../../gen/switchyard/runner/v1/runner.js";
+import type { Container } from "../backend.js";
+import { type Line, LinkKeeper, type Streams } from "../link-keeper.js";
+import { onceDone } from "../once-done.js";
+import { RunnerClient } from "../runner-client.js";
+import { epochOfName } from "./container-name.js";
+import { statusCode } from "./image.js";
+
+/** The daemon, as the containers of one server use it. */
+export interface Engine {
+  readonly docker: Docker;
+  /** For attach streams, which may be silent for long. */
+  readonly patientDocker: Docker;
+  readonly epoch: number;
+  readonly log: Logger;
+  /** Whether a newer server of the instance has containers; tells the server's owner when it does. */
+  isFenced(): Promise<boolean>;
+  /** A newer server of the instance has taken over. */
+  onFenced(): void;
+  onGone(container: DockerContainer): void;
+}
+
+export interface ContainerIdentity {
+  readonly nonce: string;
+  readonly init: Init;
+  readonly key: Buffer;
+  readonly hasNetwork: boolean;
+}
+
+export class DockerContainer implements Container, Line {
+  readonly id: string;
+  readonly address: string;
+  readonly runner: RunnerClient;
+  readonly nonce: string;
+  readonly epoch: number;
+  readonly destroy = onceDone(() => this.#destroy());
+  readonly #keeper: LinkKeeper;
+  readonly #log: Logger;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly container: Docker.Container,
+    { nonce, init, key, hasNetwork }: ContainerIdentity,
+  ) {
+    this.id = container.id;
+    this.address = `docker:${container.id}`;
+    this.nonce = nonce;
+    this.epoch = engine.epoch;
+    this.#log = engine.log.child({ container_id: container.id.slice(0, 12) });
+    this.#keeper = new LinkKeeper(this, init);
+    const id = container.id.slice(0, 12);
+    this.runner = new RunnerClient({ id, keeper: this.#keeper, init, key, containerHasNetwork: hasNetwork });
+  }
+
+  /** Begins the link: before the container starts, or while it runs. */
+  async attach(): Promise<void> {
+    this.#keeper.begin(await this.#streams());
+  }
+
+  async dial(): Promise<Streams | "gone" | "superseded"> {
+    const info = await this.#inspect();
+    const superseded = info ? epochOfName(info.Name) > this.epoch : await this.engine.isFenced();
+    if (superseded) {
+      this.engine.onFenced();
+      return "superseded";
+    }
+    // One that is paused answers nobody, and whoever paused it will not be waited for.
+    if (!info?.State.Running || info.State.Paused) return "gone";
+    return this.#streams();
+  }
+
+  leave(): boolean {
+    this.#keeper.close();
+    this.engine.onGone(this);
+    return true;
+  }
+
+  async #streams(): Promise<Streams> {
+    const { docker, patientDocker } = this.engine;
+    const stream = await patientDocker
+      .getContainer(this.id)
+      .attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true });
+    if (!(stream instanceof Duplex))
+      throw new SwitchyardError("INTERNAL", "Docker's attach stream is not a duplex stream");
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    docker.modem.demuxStream(stream, stdout, stderr);
+    for (const event of ["end", "close", "error"]) stream.once(event, () => stdout.end());
+    stderr.on("data", (chunk: Buffer) => this.#log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
+    return { fromRunner: stdout, toRunner: stream };
+  }
+
+  async #destroy(): Promise<void> {
+    const info = await this.#inspect();
+    if (info && epochOfName(info.Name) > this.epoch) {
+      this.#keeper.close();
+      this.engine.onFenced();
+    } else {
+      this.#keeper.lose("RUNNER_LOST", "its container was removed");
+      if (info) await removeContainer(this.container);
+    }
+    this.engine.onGone(this);
+  }
+
+  /** Undefined when there is no such container any more. */
+  async #inspect(): Promise<Docker.ContainerInspectInfo | undefined> {
+    try {
+      return await this.container.inspect();
+    } catch (error) {
+      if (statusCode(error) === 404) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Gone already, and being removed by somebody else, both count as removed; the latter is waited for. */
+export async function removeContainer(container: Docker.Container): Promise<void> {
+  try {
+    await container.remove({ force: true, v: true });
+  } catch (error) {
+    const code = statusCode(error);
+    if (code === 409) await container.wait({ condition: "removed" }).catch(() => undefined);
+    else if (code !== 404) throw error;
+  }
+}

@@ -1,0 +1,198 @@
+// Keeps a link to one runner alive: begins it, watches over it, and begins it anew when it breaks while the runner lives.
+//
+//   opening ─inventory→ live ─link breaks, or the runner is silent→ broken ─dialled, inventory→ live
+//      └───────────────────┴──── runner gone, violation, nothing works ────┴──→ lost
+//
+// Each beginning brings the runner's inventory, from which its owner knows what must be sent again. When a newer server
+// has the runner, the keeper falls silent: nothing that this server could say of its calls would be true.
+import { EventEmitter } from "node:events";
+import type { Readable, Writable } from "node:stream";
+import { messageOf, SwitchyardError } from "../core/errors.js";
+import { type Init, RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
+import { RUNNER_FRAME_BYTES_MAX } from "../link/frames.js";
+import { Link, NotAFrame } from "../link/link.js";
+import { InventoryReader, type RunnerInventory } from "./inventory.js";
+
+export interface Streams {
+  readonly fromRunner: Readable;
+  readonly toRunner: Writable;
+}
+
+/** How a runner is reached. */
+export interface Line {
+  readonly nonce: string;
+  readonly epoch: number;
+  /**
+   * New streams to the runner; `gone` when it is for good, `superseded` when a newer server has taken over, by the
+   * engine's account and not the runner's. Rejects when that cannot be told now.
+   */
+  dial(): Promise<Streams | "gone" | "superseded">;
+}
+
+interface KeeperEvents {
+  /** The link began: first, or anew. */
+  inventory: [inventory: RunnerInventory];
+  frame: [frame: NonNullable<RunnerFrame["frame"]>];
+  /** Once: the runner is lost for good. */
+  lost: [error: SwitchyardError];
+}
+
+/** Between two pings, in milliseconds. */
+const PING_MS = 3_000;
+/** So many pings in a row without a word from the runner, and the link is broken. Counted, since our own loop may have slept. */
+const UNANSWERED_MAX = 5;
+/** How long a runner may take to begin a link anew. */
+const SYNC_MS_MAX = 5_000;
+/** How long an engine may be unreachable, such as a Docker daemon that restarts, before its runners are given up. */
+const REDIAL_MS_MAX = 60_000;
+const REDIAL_PAUSE_MS = [50, 200, 500, 1_000, 2_000] as const;
+/** Links that broke without an inventory in between. */
+const BREAKS_MAX = 3;
+/** New beginnings that a runner may ask for in its life; an honest one hardly ever does. */
+const RESYNCS_MAX = 100;
+
+export class LinkKeeper extends EventEmitter<KeeperEvents> {
+  #link: Link<ServerFrame, RunnerFrame> | undefined;
+  #inventory: InventoryReader | undefined;
+  #live = false;
+  #lost = false;
+  #breaks = 0;
+  #resyncs = 0;
+  #unanswered = 0;
+  #pings: NodeJS.Timeout | undefined;
+  #syncing: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly line: Line,
+    private readonly init: Init,
+  ) {
+    super();
+  }
+
+  /** Begins the link over the first streams. `inventory` follows when the runner is up. */
+  begin(streams: Streams): void {
+    const link = new Link<ServerFrame, RunnerFrame>(
+      streams.fromRunner,
+      streams.toRunner,
+      this.line.nonce,
+      {
+        encode: (frame) => ServerFrame.encode(frame).finish(),
+        decode: (bytes) => RunnerFrame.decode(bytes),
+        bytesMax: RUNNER_FRAME_BYTES_MAX,
+      },
+      { end: "server", epoch: this.line.epoch },
+    );
+    this.#link = link;
+    link.on("synced", () => {
+      this.#inventory = new InventoryReader(this.init);
+    });
+    link.on("frame", ({ frame }) => this.#receive(frame));
+    // The runner's word alone does not count: dialling tells whether it is true.
+    link.on("superseded", () => link.close());
+    link.on("closed", (error) => this.#broken(link, error));
+  }
+
+  /** Dropped while there is no link: what matters is sent again after the next inventory. */
+  send(frame: NonNullable<ServerFrame["frame"]>): void {
+    this.#link?.send({ frame });
+  }
+
+  /** The runner broke the rules, or its owner gives it up. */
+  lose(reason: "RUNNER_LOST" | "RUNNER_VIOLATION", why: string): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    this.close();
+    this.emit("lost", new SwitchyardError(reason, why));
+  }
+
+  violation(what: string): void {
+    this.lose("RUNNER_VIOLATION", `runner sent ${what}`);
+  }
+
+  /** Ends the link, and nothing else: the runner may go on with another server. */
+  close(): void {
+    this.#lost = true;
+    this.#stopWatching();
+    this.#link?.close();
+  }
+
+  #receive(frame: RunnerFrame["frame"]): void {
+    this.#unanswered = 0;
+    if (!frame) return this.violation("an empty frame");
+    if (frame.$case === "pong") return;
+    if (frame.$case === "resyncRequest") return this.#resync();
+    let taken: RunnerInventory | "more" | undefined;
+    try {
+      taken = this.#inventory?.take(frame);
+    } catch (error) {
+      return this.violation(messageOf(error));
+    }
+    if (taken === "more") return;
+    if (taken) return this.#begun(taken);
+    if (this.#inventory) return this.violation(`${frame.$case} in the middle of its inventory`);
+    this.emit("frame", frame);
+  }
+
+  #begun(inventory: RunnerInventory): void {
+    this.#inventory = undefined;
+    this.#breaks = 0;
+    this.#live = true;
+    this.#stopWatching();
+    this.#pings = setInterval(() => this.#ping(), PING_MS);
+    this.#pings.unref();
+    this.emit("inventory", inventory);
+  }
+
+  #resync(): void {
+    this.#resyncs += 1;
+    if (this.#resyncs > RESYNCS_MAX) return this.violation(`more than ${RESYNCS_MAX} requests to begin anew`);
+    this.#link?.mark();
+  }
+
+  #ping(): void {
+    if (this.#unanswered >= UNANSWERED_MAX) {
+      this.#link?.close();
+      return;
+    }
+    this.#unanswered += 1;
+    this.send({ $case: "ping", value: { seq: 0n } });
+  }
+
+  #broken(link: Link<ServerFrame, RunnerFrame>, error: Error | undefined): void {
+    if (this.#lost || link !== this.#link) return;
+    this.#link = undefined;
+    this.#inventory = undefined;
+    this.#stopWatching();
+    if (error instanceof NotAFrame) return this.violation(`bytes that are no frame: ${error.message}`);
+    const why = error ? `link broken: ${error.message}` : "link closed";
+    // Before its first word a runner has nothing to lose.
+    if (!this.#live) return this.lose("RUNNER_LOST", why);
+    void this.#redial(why);
+  }
+
+  async #redial(why: string): Promise<void> {
+    this.#breaks += 1;
+    if (this.#breaks > BREAKS_MAX) return this.lose("RUNNER_LOST", `${why}, and could not be begun anew`);
+    const deadline = performance.now() + REDIAL_MS_MAX;
+    for (let attempt = 0; !this.#lost; attempt += 1) {
+      try {
+        const streams = await this.line.dial();
+        if (this.#lost) return;
+        if (streams === "superseded") return this.close();
+        if (streams === "gone") return this.lose("RUNNER_LOST", `${why}: the runner is gone`);
+        this.#unanswered = 0;
+        this.#syncing = setTimeout(() => this.#link?.close(), SYNC_MS_MAX);
+        return this.begin(streams);
+      } catch (error) {
+        if (performance.now() > deadline) return this.lose("RUNNER_LOST", `${why}: ${messageOf(error)}`);
+      }
+      const pauseMs = REDIAL_PAUSE_MS[attempt] ?? REDIAL_PAUSE_MS.at(-1);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+
+  #stopWatching(): void {
+    clearInterval(this.#pings);
+    clearTimeout(this.#syncing);
+  }
+}

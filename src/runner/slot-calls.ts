@@ -1,0 +1,132 @@
+// The calls of one slot's lease: those that run, and what is remembered of those that ran, so that a call is never run
+// twice and a result outlives its server. Per uniq_id:
+//
+//   running ─ended→ finished ─acknowledged→ acknowledged        forgotten together, when the slot closes
+//
+// The server bounds it: it starts no call while too much is unacknowledged, and no more than it keeps digests of itself.
+import type {
+  CallFinished,
+  KnownCall,
+  LeaseSlot,
+  RunCall,
+  RunnerFrame,
+  SlotState,
+} from "../gen/switchyard/runner/v1/runner.js";
+import { RUNNER_FRAME_BYTES_MAX } from "../link/frames.js";
+import type { AbortReason } from "./tools/supervise.js";
+
+export interface SlotCallsOptions {
+  /** Resolves with the result, whatever happens; never rejects. */
+  run(call: RunCall, timeoutS: number, aborted: AbortSignal): Promise<CallFinished>;
+  send(frame: NonNullable<RunnerFrame["frame"]>): void;
+}
+
+interface Remembered {
+  readonly digest: Buffer;
+  readonly forStream: boolean;
+  context: string;
+  /** While it runs. */
+  running: { readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
+  /** Until it is acknowledged. */
+  finished: CallFinished | undefined;
+}
+
+/** Of a known call beside its texts, generously. */
+const KNOWN_BYTES = 512;
+const PART_BYTES_MAX = RUNNER_FRAME_BYTES_MAX / 2;
+const NOTHING = Buffer.alloc(0);
+
+export class SlotCalls {
+  readonly #calls = new Map<string, Remembered>();
+  #lease: { readonly record: Buffer; readonly seal: Buffer } | undefined;
+
+  constructor(private readonly options: SlotCallsOptions) {}
+
+  lease({ record, seal }: LeaseSlot): void {
+    // Copies: a frame is a view of the chunk that it came in.
+    this.#lease = { record: Buffer.from(record), seal: Buffer.from(seal) };
+  }
+
+  /** Runs the call, or sends its result again if it was run before. */
+  begin(call: RunCall, timeoutS: number): void {
+    const before = this.#calls.get(call.uniqId);
+    if (before) {
+      if (before.finished) this.options.send({ $case: "callFinished", value: before.finished });
+      return;
+    }
+    const abort = new AbortController();
+    const { digest, forStream, context } = call;
+    const remembered: Remembered = {
+      digest: Buffer.from(digest),
+      forStream,
+      context,
+      running: undefined,
+      finished: undefined,
+    };
+    this.#calls.set(call.uniqId, remembered);
+    const ended = this.options.run(call, timeoutS, abort.signal).then((finished) => {
+      remembered.running = undefined;
+      remembered.finished = finished;
+      this.options.send({ $case: "callFinished", value: finished });
+    });
+    remembered.running = { abort, ended };
+  }
+
+  cancel(uniqId: string): void {
+    this.#calls.get(uniqId)?.running?.abort.abort("cancel" satisfies AbortReason);
+  }
+
+  /** Whether there was a call to abort. */
+  abortAll(reason: AbortReason): boolean {
+    const running = this.#running();
+    for (const { abort } of running) abort.abort(reason);
+    return running.length > 0;
+  }
+
+  acknowledge(uniqIds: readonly string[]): void {
+    for (const uniqId of uniqIds) {
+      const call = this.#calls.get(uniqId);
+      if (!call?.finished) continue;
+      call.finished = undefined;
+      call.context = "";
+    }
+  }
+
+  /** Resolves when none runs any more. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#running().map(({ ended }) => ended));
+  }
+
+  /** No later server is to go on with it. */
+  endLease(): void {
+    this.#lease = undefined;
+  }
+
+  forget(): void {
+    this.#calls.clear();
+  }
+
+  state(open: boolean): SlotState {
+    return { open, record: this.#lease?.record ?? NOTHING, seal: this.#lease?.seal ?? NOTHING };
+  }
+
+  /** What is remembered, in parts that fit a frame each. */
+  *known(): Generator<KnownCall[]> {
+    let part: KnownCall[] = [];
+    let bytes = 0;
+    for (const [uniqId, call] of this.#calls) {
+      const { digest, forStream, context, running, finished } = call;
+      part.push({ uniqId, digest, forStream, context, finished, acknowledged: !running && !finished });
+      bytes += KNOWN_BYTES + 4 * (context.length + (finished ? finished.output.length + finished.error.length : 0));
+      if (bytes < PART_BYTES_MAX) continue;
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    if (part.length > 0) yield part;
+  }
+
+  #running() {
+    return [...this.#calls.values()].flatMap(({ running }) => (running ? [running] : []));
+  }
+}

@@ -1,0 +1,29 @@
+// What it takes to make a result of a runner's outcome, as JSON text that the runner keeps with the call: so a server that
+// comes later can finish what this one began.
+import { isJsonObject, type JsonObject, type JsonValue, ownValue } from "../core/json.js";
+
+export interface CallContext {
+  /** What the tool promised in the result's metadata. */
+  readonly metadata: JsonObject;
+  /** From acceptance until the call was handed to the batcher, in milliseconds. */
+  readonly queueMs: number;
+}
+
+export function contextOf({ metadata, queueMs }: CallContext): string {
+  return JSON.stringify({ metadata, queueMs });
+}
+
+/** A runner may have changed it: whatever it is, something comes of it. */
+export function readContext(text: string): CallContext {
+  try {
+    const value: JsonValue = JSON.parse(text);
+    const read = (key: string) => (isJsonObject(value) ? ownValue(value, key) : undefined);
+    const [metadata, queueMs] = [read("metadata"), read("queueMs")];
+    return {
+      metadata: isJsonObject(metadata) ? metadata : {},
+      queueMs: typeof queueMs === "number" && queueMs >= 0 ? queueMs : 0,
+    };
+  } catch {
+    return { metadata: {}, queueMs: 0 };
+  }
+}

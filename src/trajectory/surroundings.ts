@@ -1,0 +1,50 @@
+// What a trajectory is told of itself and of the server around it.
+import type { Runner, SlotBinding } from "../backend/backend.js";
+import type { Call } from "../core/call.js";
+import type { Clock } from "../core/clock.js";
+import type { Outcome } from "../core/outcome.js";
+import type { Plan } from "../tools/catalogue.js";
+import type { Submit } from "./call-queue.js";
+import type { LedgerLimits } from "./ledger.js";
+import type { SlotSource } from "./slot-holder.js";
+
+export interface TrajectoryIdentity {
+  readonly trajectoryId: string;
+  readonly group: string;
+  readonly pool: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** SHA-256 of its resume_token. */
+  readonly tokenHash: Buffer;
+}
+
+/** What tells one life of a trajectory from the next. */
+export type Life = Pick<SlotBinding, "incarnation" | "beganUnixMs" | "streamEpoch">;
+
+/** Follows a call that its runner has already. */
+export type Follow = (call: {
+  readonly runner: Runner;
+  readonly slot: number;
+  readonly uniqId: string;
+  settle(outcome: Outcome): void;
+}) => { cancel(): void };
+
+/** Counts over all trajectories, for GetStatus. */
+export interface CallCounters {
+  queued: number;
+  total: number;
+  errors: number;
+}
+
+export interface TrajectorySurroundings {
+  readonly clock: Clock;
+  readonly slots: SlotSource;
+  readonly submit: Submit;
+  readonly follow: Follow;
+  readonly plan: (call: Call) => Plan;
+  readonly ledger: LedgerLimits;
+  readonly queueTimeoutS: number;
+  readonly lifetimeS: number;
+  readonly counters: CallCounters;
+  /** Called once, when the trajectory is over for the directory. */
+  readonly onEnded: () => void;
+}
