@@ -9,7 +9,7 @@ import { Pool } from "../../src/pool/pool.js";
 import type { LeasedSlot } from "../../src/pool/slot.js";
 import { FakeBackend, SILENT } from "./fake-backend.js";
 import { FakeClock } from "./fake-clock.js";
-import { bash, okOutcome } from "./outcomes.js";
+import { bash, bindingOf, okOutcome } from "./outcomes.js";
 import type { Random } from "./random.js";
 import { TurnWatch } from "./turn-watch.js";
 
@@ -123,7 +123,7 @@ export class World {
       onLost();
     });
     try {
-      if (!lost) slot.bind({ trajectoryId: name, generation, env: {} });
+      if (!lost) slot.bind(bindingOf(name, { generation }));
     } catch (error) {
       this.broken.push(`bind of a slot that was not lost: ${messageOf(error)}`);
     }

@@ -8,7 +8,7 @@ import { Pool } from "../../src/pool/pool.js";
 import type { LeasedSlot } from "../../src/pool/slot.js";
 import { FakeBackend, SILENT } from "./fake-backend.js";
 import type { FakeClock } from "./fake-clock.js";
-import { bash, okOutcome } from "./outcomes.js";
+import { bash, bindingOf, okOutcome } from "./outcomes.js";
 
 export const SLOTS = 10;
 
@@ -106,7 +106,7 @@ export class OurExecutor implements Executor {
     const aborter = new AbortController();
     const deadline = this.clock.after(QUEUE_TIMEOUT_MS, () => aborter.abort(queueTimeout()));
     const slot = await this.#pool.acquire({ group: "", signal: aborter.signal }).finally(() => deadline.cancel());
-    slot.bind({ trajectoryId: trajectory, generation: 1, env: {} });
+    slot.bind(bindingOf(trajectory));
     this.#slots.set(trajectory, slot);
     return slot;
   }

@@ -1,7 +1,7 @@
 // A backend of pure state on a fake clock, for the unit tests of batch/ and pool/ alone. Commands are `sleep MS`.
 // It asserts what the server owes a runner: calls only in leased slots and one at a time, leases only of clean slots,
 // never more containers than allowed. `violations` lists what it saw broken.
-import type { Backend, Container, Runner, RunningBatch, SlotBinding } from "../../src/backend/backend.js";
+import type { AdoptedContainer, Backend, Container, Runner, RunningBatch, SlotBinding } from "../../src/backend/backend.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import type { Logger } from "../../src/core/log.js";
 import type { SlotOperation } from "../../src/core/operation.js";
@@ -17,6 +17,8 @@ export interface FakeBehaviour {
   destroyMs: number;
   /** Whether an aborted start rejects; else it comes up all the same. */
   heedsAbort: boolean;
+  /** Whether a container can be left to the next server. */
+  outlives: boolean;
   /** Throw to make the step fail. */
   onStart(): void;
   onOpen(container: FakeContainer, slot: number): void;
@@ -31,6 +33,7 @@ const CALM: FakeBehaviour = {
   closeMs: 5,
   destroyMs: 100,
   heedsAbort: true,
+  outlives: true,
   onStart: () => undefined,
   onOpen: () => undefined,
   onClose: () => undefined,
@@ -56,6 +59,9 @@ export class FakeBackend implements Backend {
   }
 
   async start(): Promise<void> {}
+  async adopt(): Promise<readonly AdoptedContainer[]> {
+    return [];
+  }
   async close(): Promise<void> {}
 
   async startContainer(_pool: string, signal: AbortSignal): Promise<FakeContainer> {
@@ -74,6 +80,14 @@ export class FakeBackend implements Backend {
     }
   }
 
+  /** One that an earlier server of the instance started, with its slots as that server left them. */
+  found(id: string, states: readonly FakeSlot[]): FakeContainer {
+    const container = new FakeContainer(id, this);
+    container.states.splice(0, container.slots, ...states);
+    this.containers.add(container);
+    return container;
+  }
+
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.clock.after(ms, resolve));
   }
@@ -90,7 +104,7 @@ export class FakeBackend implements Backend {
   }
 }
 
-type FakeSlot = "closed" | "clean" | "leased" | "busy" | "closing";
+export type FakeSlot = "closed" | "clean" | "leased" | "busy" | "closing";
 
 interface FakeCall {
   readonly ended: Promise<void>;
@@ -105,6 +119,10 @@ export class FakeContainer implements Container, Runner {
   readonly networkIsolated = false;
   readonly lost: Promise<SwitchyardError>;
   readonly states: FakeSlot[];
+  /** What each slot was bound to, in order. */
+  readonly leases: SlotBinding[] = [];
+  readonly acknowledged: string[] = [];
+  left = false;
   readonly #calls = new Map<number, FakeCall>();
   #lose: (why: SwitchyardError) => void = () => undefined;
   #dead: SwitchyardError | undefined;
@@ -143,6 +161,7 @@ export class FakeContainer implements Container, Runner {
   }
 
   async destroy(): Promise<void> {
+    if (this.left) this.backend.violations.push(`${this.id} was destroyed after it was left to the next server`);
     this.backend.behaviour.onDestroy(this);
     this.kill("destroyed");
     await this.backend.sleep(this.backend.behaviour.destroyMs);
@@ -156,7 +175,10 @@ export class FakeContainer implements Container, Runner {
     this.states[slot] = "clean";
   }
 
-  leaseSlot(slot: number, _lease: SlotBinding): void {
+  leaseSlot(slot: number, lease: SlotBinding): void {
+    this.leases.push(lease);
+    // The binding of a slot may change while it is leased.
+    if (this.states[slot] === "leased" || this.states[slot] === "busy") return;
     this.#expect(slot, "clean", "leased");
     this.states[slot] = "leased";
   }
@@ -186,6 +208,19 @@ export class FakeContainer implements Container, Runner {
       });
     });
     return { done, cancel: (index) => calls[index]?.end(failedOutcome("CANCELLED", "Cancelled")) };
+  }
+
+  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch {
+    return this.runBatch([{ slot, uniqId, ...RESUMED }], 0, (_, outcome) => onFinished(outcome));
+  }
+
+  acknowledge(slot: number, uniqIds: readonly string[]): void {
+    this.acknowledged.push(...uniqIds.map((uniqId) => `${slot} ${uniqId}`));
+  }
+
+  leave(): boolean {
+    this.left = this.backend.behaviour.outlives;
+    return this.left;
   }
 
   #startCall({ slot, operation }: SlotOperation, finish: (outcome: Outcome) => void): FakeCall {
@@ -224,6 +259,14 @@ export class FakeContainer implements Container, Runner {
     this.backend.violations.push(`slot ${slot} of ${this.id} was ${act} while ${this.states[slot]}`);
   }
 }
+
+/** What is left of a call to do, as far as this runner is concerned: nothing. */
+const RESUMED = {
+  digest: "",
+  forStream: true,
+  context: "{}",
+  operation: { kind: "bash", command: "sleep 0" },
+} as const;
 
 function sleepMs(operation: SlotOperation["operation"]): number {
   const match = operation.kind === "bash" ? /^sleep (\d+)$/.exec(operation.command) : null;

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { credentials } from "@grpc/grpc-js";
 import { stringify } from "yaml";
+import { GetStatusRequest, type GetStatusResponse } from "../../src/gen/switchyard/v1/status.js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import type { Open } from "../../src/gen/switchyard/v1/trajectory.js";
 import { TrajectoryClient } from "./trajectory-client.js";
@@ -70,10 +71,26 @@ export class ServerProcess {
     return this.exited;
   }
 
-  /** A stream of its own; closed after the test. */
-  async open(test: TestScope, open: Partial<Open> & { trajectoryId: string }): Promise<TrajectoryClient> {
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** A connection of its own; closed after the test. */
+  async connect(test: TestScope): Promise<ToolExecutorServiceClient> {
     const client = new ToolExecutorServiceClient((await this.ready).address, credentials.createInsecure());
     test.after(() => client.close());
-    return TrajectoryClient.open(client, open);
+    return client;
+  }
+
+  /** A stream over a connection of its own. */
+  async open(test: TestScope, open: Partial<Open> & { trajectoryId: string }): Promise<TrajectoryClient> {
+    return TrajectoryClient.open(await this.connect(test), open);
+  }
+
+  async status(test: TestScope): Promise<GetStatusResponse> {
+    const client = await this.connect(test);
+    return new Promise((resolve, reject) => {
+      client.getStatus(GetStatusRequest.fromPartial({}), (error, response) => (error ? reject(error) : resolve(response)));
+    });
   }
 }

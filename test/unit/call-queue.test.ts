@@ -6,7 +6,7 @@ import { Catalogue } from "../../src/tools/catalogue.js";
 import { CallQueue, type QueuedCall } from "../../src/trajectory/call-queue.js";
 import { SlotHolder } from "../../src/trajectory/slot-holder.js";
 import { FakeClock } from "../support/fake-clock.js";
-import { okOutcome } from "../support/outcomes.js";
+import { bindingOf, DIGEST, okOutcome } from "../support/outcomes.js";
 import { bashCall, Flight, TestSlots } from "../support/trajectory-world.js";
 
 const catalogue = new Catalogue({ limits: { fileBytesMax: 1000 }, timeouts: { minS: 1, maxS: 600 } });
@@ -19,15 +19,11 @@ function setUp(free = 1) {
   const outcomes = new Map<string, Outcome>();
   const started: string[] = [];
   const gate = { open: true, closed: false };
-  const holder = new SlotHolder(
-    slots,
-    { trajectoryId: "t", group: "", env: {} },
-    {
-      acquired: () => queue.pump(),
-      failed: (error) => queue.failHead(error),
-      lost: (_, why) => queue.failQueued(why),
-    },
-  );
+  const holder = new SlotHolder(slots, "", (generation) => bindingOf("t", { generation }), {
+    acquired: () => queue.pump(),
+    failed: (error) => queue.failHead(error),
+    lost: (_, why) => queue.failQueued(why),
+  });
   const queue = new CallQueue({
     clock,
     slot: holder,
@@ -44,6 +40,8 @@ function setUp(free = 1) {
     assert(planned.kind === "sandbox");
     queue.push({
       uniqId,
+      digest: DIGEST,
+      forStream: true,
       plan: planned.plan,
       queueTimeoutS: 60,
       onStarted: () => started.push(uniqId),

@@ -8,8 +8,10 @@ import { bashCall } from "../support/trajectory-world.js";
 
 const BYTES_MAX = 1 << 20;
 
-function ledger(limits: { callsMax?: number; bytesMax?: number } = {}): Ledger {
-  return new Ledger({ callsMax: 1024, bytesMax: BYTES_MAX, ...limits });
+/** `forgotten` gets the calls whose outcomes are no longer kept, in the order in which the ledger says so. */
+function ledger(limits: { callsMax?: number; bytesMax?: number } = {}, forgotten: string[] = []): Ledger {
+  const onForgotten = (uniqIds: readonly string[]) => void forgotten.push(...uniqIds);
+  return new Ledger({ callsMax: 1024, bytesMax: BYTES_MAX, ...limits }, onForgotten);
 }
 
 function accept(book: Ledger, uniqId: string, forStream = true): Entry {

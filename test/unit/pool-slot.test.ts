@@ -4,9 +4,10 @@ import { SwitchyardError } from "../../src/core/errors.js";
 import { Slot, type SlotState } from "../../src/pool/slot.js";
 import { FakeBackend, FakeContainer } from "../support/fake-backend.js";
 import { FakeClock } from "../support/fake-clock.js";
+import { bindingOf } from "../support/outcomes.js";
 
 const WHY = new SwitchyardError("RUNNER_LOST", "container died");
-const BINDING = { trajectoryId: "t1", generation: 1, env: {} };
+const BINDING = bindingOf("t1");
 
 type Step = "opened" | "lease" | "closing" | "quarantine" | "die";
 

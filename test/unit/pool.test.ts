@@ -6,6 +6,7 @@ import { Pool } from "../../src/pool/pool.js";
 import type { LeasedSlot } from "../../src/pool/slot.js";
 import { FakeBackend, type FakeBehaviour, type FakeContainer, SILENT } from "../support/fake-backend.js";
 import { FakeClock, settled } from "../support/fake-clock.js";
+import { bindingOf } from "../support/outcomes.js";
 import { Random } from "../support/random.js";
 
 function setUp(limits: Partial<PoolLimits> = {}, behaviour: Partial<FakeBehaviour> = {}) {
@@ -19,7 +20,7 @@ function setUp(limits: Partial<PoolLimits> = {}, behaviour: Partial<FakeBehaviou
     const ask: { slot?: LeasedSlot; error?: unknown; lost: string[] } = { lost: [] };
     pool.acquire({ group, ...(signal ? { signal } : {}) }).then(
       (slot) => {
-        slot.bind({ trajectoryId: "t", generation: 1, env: {} });
+        slot.bind(bindingOf("t"));
         slot.onLost((why) => ask.lost.push(why.message));
         ask.slot = slot;
       },

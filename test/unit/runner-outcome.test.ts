@@ -6,7 +6,7 @@ import { CallFinished, Init } from "../../src/gen/switchyard/runner/v1/runner.js
 const INIT = Init.fromPartial({ slots: 1, outputCharsMax: 1000, fileBytesMax: 500 });
 
 function outcome(fields: Partial<CallFinished>) {
-  return outcomeOfFrame(CallFinished.fromPartial({ callId: 1n, status: "OK", ...fields }), INIT);
+  return outcomeOfFrame(CallFinished.fromPartial({ uniqId: "a", status: "OK", ...fields }), INIT);
 }
 
 test("an honest result keeps all that it says", () => {

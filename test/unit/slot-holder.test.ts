@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { SwitchyardError } from "../../src/core/errors.js";
 import { SlotHolder } from "../../src/trajectory/slot-holder.js";
 import { FakeClock, settled } from "../support/fake-clock.js";
+import { bindingOf } from "../support/outcomes.js";
 import { type TestSlot, TestSlots } from "../support/trajectory-world.js";
 
 function setUp() {
   const slots = new TestSlots(new FakeClock());
   slots.free = 0;
   const seen: string[] = [];
-  const owner = { trajectoryId: "t", group: "g", env: { A: "1" } };
-  const holder = new SlotHolder<TestSlot>(slots, owner, {
+  const env: Record<string, string> = { A: "1" };
+  const holder = new SlotHolder<TestSlot>(slots, "g", (generation) => bindingOf("t", { generation, env: { ...env } }), {
     acquired: () => seen.push("acquired"),
     failed: (error) => seen.push(`failed ${error.reason}: ${error.message}`),
     lost: (generation, why) => seen.push(`lost ${generation}: ${why.message}`),
@@ -22,7 +23,7 @@ function setUp() {
     assert(slot && holder.slot === slot);
     return slot;
   };
-  return { slots, seen, holder, hold };
+  return { slots, seen, holder, hold, env };
 }
 
 test("racing needs end with one slot, bound to its trajectory", async () => {
@@ -37,7 +38,7 @@ test("racing needs end with one slot, bound to its trajectory", async () => {
   holder.need();
   assert.equal(slots.acquires.length, 1);
   assert.equal(holder.slot, slot);
-  assert.deepEqual(slot?.bindings, [{ trajectoryId: "t", generation: 1, env: { A: "1" } }]);
+  assert.deepEqual(slot?.bindings, [bindingOf("t", { generation: 1, env: { A: "1" } })]);
   assert.deepEqual(seen, ["acquired"]);
 });
 
@@ -140,4 +141,59 @@ test("giving back says whether the slot was wiped; without one there is nothing 
   slots.wiped = Promise.resolve(false);
   await hold();
   assert.equal(await holder.giveBack(), false);
+});
+
+describe("a slot from an earlier server", () => {
+  const restored = () => {
+    const world = setUp();
+    const slot = world.slots.held();
+    world.holder.restore(slot, 5);
+    return { ...world, slot };
+  };
+
+  test("is held as it is, without an acquire or a binding; the next one is the next generation", async () => {
+    const { slots, seen, holder, hold, slot } = restored();
+    holder.need();
+    assert.deepEqual([holder.slot, holder.generation, slots.acquires.length], [slot, 5, 0]);
+    assert.deepEqual([slot.bindings, seen], [[], []]);
+    await holder.giveBack();
+    assert.deepEqual(slots.released, [slot]);
+    const next = await hold();
+    assert.equal(next.bindings[0]?.generation, 6);
+  });
+
+  test("is lost as any other", () => {
+    const { slots, seen, holder, slot } = restored();
+    slot.lose();
+    assert.deepEqual(seen, ["lost 5: container died"]);
+    assert.deepEqual([slots.released, holder.slot], [[slot], undefined]);
+  });
+});
+
+describe("binding anew", () => {
+  test("tells the runner what has changed, of the slot that is held", async () => {
+    const { holder, hold, env } = setUp();
+    holder.rebind();
+    const slot = await hold();
+    env.A = "2";
+    holder.rebind();
+    assert.deepEqual(
+      slot.bindings.map((binding) => [binding.generation, binding.env.A]),
+      [
+        [1, "1"],
+        [1, "2"],
+      ],
+    );
+    await holder.giveBack();
+    holder.rebind();
+    assert.equal(slot.bindings.length, 2);
+  });
+
+  test("a slot that is being lost does not throw at whoever asked", async () => {
+    const { holder, hold, seen } = setUp();
+    const slot = await hold();
+    slot.bindError = new SwitchyardError("SLOT_CHANGED", "slot lost");
+    holder.rebind();
+    assert.deepEqual([holder.slot, seen], [slot, ["acquired"]]);
+  });
 });

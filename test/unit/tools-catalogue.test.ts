@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Call } from "../../src/core/call.js";
 import type { JsonObject } from "../../src/core/json.js";
-import { Catalogue } from "../../src/tools/catalogue.js";
+import { Catalogue, completeOutcome } from "../../src/tools/catalogue.js";
 import { okOutcome } from "../support/outcomes.js";
 
 const FILE_BYTES_MAX = 100;
@@ -28,7 +28,8 @@ function answer(tool: string, args: JsonObject): string {
 }
 
 function metadata(tool: string, args: JsonObject, isolation = "namespace"): JsonObject {
-  return runs(tool, args).complete({ ...okOutcome(), metadata: {} }, { isolation, networkIsolated: true }).metadata;
+  const planned = runs(tool, args).metadata;
+  return completeOutcome(okOutcome(), planned, { isolation, networkIsolated: true }).metadata;
 }
 
 describe("which tools there are", () => {
