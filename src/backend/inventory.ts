@@ -73,8 +73,8 @@ export class InventoryReader {
     if (finished && (acknowledged || finished.uniqId !== uniqId || finished.slot !== index)) return undefined;
     const outcome = finished && outcomeOfFrame(finished, this.init);
     if (finished && !outcome) return undefined;
-    const state = acknowledged ? "acknowledged" : outcome ? "finished" : "running";
-    const hex = Buffer.from(digest).toString("hex");
-    return { uniqId, digest: hex, forStream, state, context, ...(outcome && { outcome }) };
+    const known = { uniqId, digest: Buffer.from(digest).toString("hex"), forStream, context };
+    if (outcome) return { ...known, state: "finished", outcome };
+    return { ...known, state: acknowledged ? "acknowledged" : "running" };
   }
 }

@@ -12,7 +12,6 @@ import type {
   RunCall,
   RunnerFrame,
   ServerFrame,
-  SlotOpened,
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
 import type { RunnerInventory } from "./inventory.js";
@@ -21,13 +20,7 @@ import type { LinkKeeper } from "./link-keeper.js";
 import { PendingCalls } from "./pending-calls.js";
 import { partsThatFit, runCall } from "./run-frames.js";
 import { outcomeOfFrame } from "./runner-outcome.js";
-
-/** A request for one slot that was not answered yet. */
-interface Request {
-  readonly seq: number;
-  resolve(): void;
-  reject(error: SwitchyardError): void;
-}
+import { SlotRequests } from "./slot-requests.js";
 
 const ISOLATIONS: readonly string[] = ["namespace", "uid", "container", "none"] satisfies Isolation[];
 
@@ -52,9 +45,8 @@ export class RunnerClient implements Runner {
   #ready: { resolve(ready: Ready): void; reject(error: SwitchyardError): void } | undefined;
   #onFirst: ((inventory: RunnerInventory) => void) | undefined;
   readonly #calls = new PendingCalls();
-  readonly #opening = new Map<number, Request>();
-  readonly #closing = new Map<number, Request>();
-  #seq = 0;
+  readonly #opening = new SlotRequests("openSlot", (frame) => this.#send(frame));
+  readonly #closing = new SlotRequests("closeSlot", (frame) => this.#send(frame));
   readonly #leases = new Map<number, SealedLease>();
   /** Results that were delivered and not acknowledged, by slot. */
   readonly #delivered = new Map<number, Set<string>>();
@@ -108,7 +100,7 @@ export class RunnerClient implements Runner {
   }
 
   openSlot(slot: number): Promise<void> {
-    return this.#ask("openSlot", this.#opening, slot);
+    return this.#lostError ? Promise.reject(this.#lostError) : this.#opening.ask(slot);
   }
 
   leaseSlot(slot: number, binding: SlotBinding): void {
@@ -120,7 +112,7 @@ export class RunnerClient implements Runner {
   closeSlot(slot: number): Promise<void> {
     this.#leases.delete(slot);
     this.#delivered.delete(slot);
-    return this.#ask("closeSlot", this.#closing, slot);
+    return this.#lostError ? Promise.reject(this.#lostError) : this.#closing.ask(slot);
   }
 
   onSlotFailed(listener: (slot: number, error: SwitchyardError) => void): void {
@@ -189,24 +181,13 @@ export class RunnerClient implements Runner {
     this.isolationReason = isolationReason;
   }
 
-  #ask($case: "openSlot" | "closeSlot", pending: Map<number, Request>, slot: number): Promise<void> {
-    if (this.#lostError) return Promise.reject(this.#lostError);
-    if (pending.has(slot)) return Promise.reject(new SwitchyardError("INTERNAL", `slot ${slot} was asked twice`));
-    this.#seq += 1;
-    const seq = this.#seq;
-    return new Promise((resolve, reject) => {
-      pending.set(slot, { seq, resolve, reject });
-      this.#send({ $case, value: { slot, seq } });
-    });
-  }
-
   #linkBegan(inventory: RunnerInventory): void {
     const first = this.#onFirst;
     this.#onFirst = undefined;
     if (first) return first(inventory);
     if (!inventory.ready) return void this.#violation("an inventory without what it was told");
-    for (const [slot, { seq }] of this.#closing) this.#send({ $case: "closeSlot", value: { slot, seq } });
-    for (const [slot, { seq }] of this.#opening) this.#send({ $case: "openSlot", value: { slot, seq } });
+    this.#closing.sendAgain();
+    this.#opening.sendAgain();
     for (const [slot, lease] of this.#leases) this.#send({ $case: "leaseSlot", value: { slot, ...lease } });
     for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
@@ -229,10 +210,10 @@ export class RunnerClient implements Runner {
         this.#ready?.resolve(frame.value);
         break;
       case "slotOpened":
-        this.#answer(this.#opening, frame.value);
+        if (!this.#opening.answer(frame.value)) this.#violation("an answer that nobody asked for");
         break;
       case "slotClosed":
-        this.#answer(this.#closing, frame.value);
+        if (!this.#closing.answer(frame.value)) this.#violation("an answer that nobody asked for");
         break;
       case "callFinished":
         this.#finish(frame.value);
@@ -243,16 +224,6 @@ export class RunnerClient implements Runner {
       default:
         this.#violation(`a ${frame.$case} out of place`);
     }
-  }
-
-  #answer(pending: Map<number, Request>, { slot, seq, error }: SlotOpened): void {
-    const waiting = pending.get(slot);
-    if (seq === 0 || seq > this.#seq) return void this.#violation(`an answer for slot ${slot} that nobody asked for`);
-    // A request that was sent again is answered twice.
-    if (waiting?.seq !== seq) return;
-    pending.delete(slot);
-    if (error) waiting.reject(new SwitchyardError("SANDBOX_UNAVAILABLE", error.slice(0, 1000)));
-    else waiting.resolve();
   }
 
   #finish(frame: CallFinished): void {
@@ -291,9 +262,8 @@ export class RunnerClient implements Runner {
   #fail(error: SwitchyardError): void {
     this.#lostError = error;
     this.#ready?.reject(error);
-    for (const pending of [...this.#opening.values(), ...this.#closing.values()]) pending.reject(error);
-    this.#opening.clear();
-    this.#closing.clear();
+    this.#opening.failAll(error);
+    this.#closing.failAll(error);
     this.#calls.failAll(error);
     this.#lose(error);
   }

@@ -5,6 +5,8 @@ import { EPOCH_MAX } from "./frames.js";
 /** Of the frames and their order; two ends of different versions do not understand each other. */
 const VERSION = 2;
 const EPOCH_DIGITS = 12;
+/** No marker begins with it: one that was cut short takes nothing from the next. */
+const LAST = ";";
 
 function prefixOf(nonce: string): Buffer {
   return Buffer.from(`\nswitchyard-link/${VERSION} ${nonce} `);
@@ -12,7 +14,7 @@ function prefixOf(nonce: string): Buffer {
 
 export function resyncMarker(nonce: string, epoch: number): Buffer {
   if (!Number.isInteger(epoch) || epoch < 0 || epoch > EPOCH_MAX) throw new RangeError(`no epoch: ${epoch}`);
-  return Buffer.concat([prefixOf(nonce), Buffer.from(`${epoch.toString(16).padStart(EPOCH_DIGITS, "0")}\n`)]);
+  return Buffer.concat([prefixOf(nonce), Buffer.from(`${epoch.toString(16).padStart(EPOCH_DIGITS, "0")}${LAST}`)]);
 }
 
 export type Piece =
@@ -41,8 +43,9 @@ export class MarkerScanner {
         return;
       }
       const digits = rest.toString("latin1", at + this.#prefix.length, end - 1);
-      if (/^[0-9a-f]+$/.test(digits)) yield { kind: "marker", epoch: Number.parseInt(digits, 16) };
-      rest = rest.subarray(end);
+      const isMarker = /^[0-9a-f]+$/.test(digits) && rest.toString("latin1", end - 1, end) === LAST;
+      if (isMarker) yield { kind: "marker", epoch: Number.parseInt(digits, 16) };
+      rest = rest.subarray(isMarker ? end : at + this.#prefix.length);
     }
     const begun = this.#beginningAtEndOf(rest);
     if (begun > 0) this.#held = Buffer.from(rest.subarray(rest.length - begun));

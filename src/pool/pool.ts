@@ -5,6 +5,7 @@ import type { AdoptedContainer, Backend, Isolation } from "../backend/backend.js
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError, withContext } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import { acquireFailed, acquireShutDown } from "./acquire-error.js";
 import { adviseStart, afterFailure, CLOSED, isOpen } from "./breaker.js";
 import { type PoolLimits, poolLimits } from "./limits.js";
 import { PoolContainer } from "./pool-container.js";
@@ -12,6 +13,7 @@ import { Remover } from "./remover.js";
 import { containersToStart, idleToEnd } from "./scaler.js";
 import type { LeasedSlot } from "./slot.js";
 import { startContainer } from "./start-container.js";
+import { countSlots, type PoolStatus } from "./status.js";
 import { Waiters } from "./waiters.js";
 
 export interface PoolOptions {
@@ -28,19 +30,6 @@ export interface AcquireOptions {
   readonly group: string;
   /** Ends the waiting: acquire rejects with its reason. Without effect once a slot was granted. */
   readonly signal?: AbortSignal;
-}
-
-export interface PoolStatus {
-  readonly name: string;
-  readonly backend: Backend["name"];
-  /** What the runners proved; undefined before the first is up. */
-  readonly isolation: Isolation | undefined;
-  /** Those that are up, retiring ones included. */
-  readonly containers: number;
-  readonly slotsTotal: number;
-  readonly slotsLeased: number;
-  readonly slotsReady: number;
-  readonly waiting: number;
 }
 
 /** A timer of more than 24.8 days fires at once. */
@@ -133,18 +122,9 @@ export class Pool {
   }
 
   status(): PoolStatus {
-    const members = [...this.#members];
-    const sum = (count: (member: PoolContainer) => number) => members.reduce((total, it) => total + count(it), 0);
-    return {
-      name: this.options.name,
-      backend: this.options.backend.name,
-      isolation: this.#isolation,
-      containers: members.length,
-      slotsTotal: sum((member) => member.slots.length),
-      slotsLeased: sum((member) => member.count("leased")),
-      slotsReady: sum((member) => (member.serving ? member.count("ready") : 0)),
-      waiting: this.#waiters.size,
-    };
+    const { name, backend } = this.options;
+    const identity = { name, backend: backend.name, isolation: this.#isolation };
+    return { ...identity, ...countSlots(this.#members), waiting: this.#waiters.size };
   }
 
   /** As close, but containers that trajectories live in are left to the next server, if they can live without this one. */
@@ -309,15 +289,4 @@ export class Pool {
   #fields(member: PoolContainer) {
     return { pool: this.name, container_id: member.container.id };
   }
-}
-
-function acquireFailed(why: unknown): SwitchyardError {
-  // Whatever went wrong, the call never reached a runner, so only what is not NOT_STARTED for sure keeps its reason.
-  const keep = why instanceof SwitchyardError && why.reason === "SANDBOX_UNAVAILABLE";
-  const reason = keep ? "SANDBOX_UNAVAILABLE" : "ACQUIRE_FAILED";
-  return new SwitchyardError(reason, `Failed to acquire slot: ${messageOf(why)}`, { cause: why });
-}
-
-function acquireShutDown(): SwitchyardError {
-  return new SwitchyardError("SHUTTING_DOWN", "Failed to acquire slot: shutting down");
 }

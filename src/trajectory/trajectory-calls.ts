@@ -1,0 +1,199 @@
+// The calls of one trajectory, from their acceptance to their outcome: the ledger that keeps them, and the queue that
+// starts them. Invariant: every accepted call gets exactly one outcome, unless the trajectory is left to the next server.
+import type { AdoptedCall } from "../backend/backend.js";
+import type { Call } from "../core/call.js";
+import { SwitchyardError } from "../core/errors.js";
+import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
+import { completeOutcome } from "../tools/catalogue.js";
+import { readContext } from "./call-context.js";
+import { CallQueue } from "./call-queue.js";
+import { type Admission, type Entry, Ledger } from "./ledger.js";
+import type { HeldSlot, SlotHolder } from "./slot-holder.js";
+import type { TrajectorySurroundings } from "./surroundings.js";
+
+export interface TrajectoryCallsEvents {
+  finished(entry: Entry, outcome: Outcome): void;
+  /** No accepted call is unfinished any more. */
+  idle(): void;
+}
+
+/** What becomes of calls once the server is going: they end NOT_STARTED, or are for the next server to take. */
+type Going = "draining" | "handing over";
+
+export class TrajectoryCalls {
+  readonly #ledger: Ledger;
+  readonly #queue: CallQueue;
+  #going: Going | undefined;
+  #ended = false;
+  #onIdle: (() => void)[] = [];
+  /** Rejects for who waits for the end of an Execute, when the trajectory is left. */
+  readonly #left = new Set<(error: SwitchyardError) => void>();
+
+  constructor(
+    private readonly around: TrajectorySurroundings,
+    slot: SlotHolder,
+    private readonly events: TrajectoryCallsEvents,
+  ) {
+    this.#ledger = new Ledger(around.ledger, (uniqIds) => {
+      const held = slot.slot;
+      held?.runner.acknowledge(held.index, uniqIds);
+    });
+    this.#queue = new CallQueue({
+      clock: around.clock,
+      slot,
+      submit: around.submit,
+      mayStart: () => !this.#ended && this.#going !== "handing over" && !this.#ledger.isFull,
+    });
+  }
+
+  get unfinished(): number {
+    return this.#ledger.unfinished;
+  }
+
+  /** What a stream is owed or has not acknowledged, oldest first. */
+  owed(): Entry[] {
+    return this.#ledger.forStream();
+  }
+
+  /** Throws CALL_CONFLICT, LIMIT_REACHED or SHUTTING_DOWN: then the call was never accepted. */
+  accept(call: Call, forStream: boolean): Admission {
+    const admission = this.#admit(call, forStream);
+    if (admission.kind === "new") this.#begin(call, admission.entry);
+    return admission;
+  }
+
+  /** Resolves with the outcome; rejects when the trajectory is left before it is known. */
+  outcomeOf(entry: Entry): Promise<Outcome> {
+    if (entry.outcome) return Promise.resolve(entry.outcome);
+    return new Promise((resolve, reject) => {
+      this.#left.add(reject);
+      entry.waiting.push((outcome) => {
+        this.#left.delete(reject);
+        resolve(outcome);
+      });
+    });
+  }
+
+  /** Goes on with what a runner remembers; before any other call. */
+  restore(slot: HeldSlot, slotGeneration: number, calls: readonly AdoptedCall[]): void {
+    for (const call of calls) {
+      const entry = this.#ledger.restore(call);
+      if (!entry) continue;
+      const { metadata, queueMs } = readContext(call.context);
+      const finish = (outcome: Outcome) =>
+        this.#finish(entry, { ...completeOutcome(outcome, metadata, slot.runner), queueMs, slotGeneration });
+      if (call.outcome) finish(call.outcome);
+      else this.#followRunning(slot, call.uniqId, finish);
+    }
+  }
+
+  acknowledge(uniqIds: readonly string[]): void {
+    this.#ledger.acknowledge(uniqIds);
+    this.#queue.pump();
+  }
+
+  cancel(uniqId: string): void {
+    this.#queue.cancel(uniqId);
+  }
+
+  slotAcquired(): void {
+    this.#queue.pump();
+  }
+
+  slotRefused(error: SwitchyardError): void {
+    this.#queue.failHead(error);
+  }
+
+  slotLost(why: SwitchyardError): void {
+    this.#queue.failQueued(new SwitchyardError("SLOT_CHANGED", `slot lost before the call began: ${why.message}`));
+  }
+
+  /** Resolves when no accepted call is unfinished. */
+  idle(): Promise<void> {
+    if (this.#ledger.unfinished === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** Nothing new starts; resolves when what is running has ended. */
+  drain(): Promise<void> {
+    this.#going = "draining";
+    this.#queue.failQueued(shuttingDown());
+    return this.idle();
+  }
+
+  /** As drain, but what waits is not answered: it may be sent to the next server under the same uniq_id. */
+  handOver(): Promise<void> {
+    this.#going = "handing over";
+    return this.#queue.idle();
+  }
+
+  /** Whoever waits for an outcome is told that it does not come from here. */
+  leave(error: SwitchyardError): void {
+    this.#ended = true;
+    for (const reject of this.#left) reject(error);
+    this.#left.clear();
+  }
+
+  /** Cancels all that is unfinished; nothing starts any more. */
+  end(): void {
+    this.#ended = true;
+    this.#queue.cancelAll();
+  }
+
+  #admit(call: Call, forStream: boolean): Admission {
+    if (this.#going === "handing over" && !this.#ledger.get(call.uniqId)) throw shuttingDown();
+    return this.#ledger.admit(call, forStream);
+  }
+
+  #begin(call: Call, entry: Entry): void {
+    const { counters, plan, queueTimeoutS } = this.around;
+    counters.total += 1;
+    counters.queued += 1;
+    if (this.#going === "draining") return this.#finish(entry, failedOutcome("NOT_STARTED", shuttingDown().message));
+    const planned = plan(call);
+    if (planned.kind === "done") return this.#finish(entry, planned.outcome);
+    this.#queue.push({
+      uniqId: call.uniqId,
+      digest: entry.digest,
+      forStream: entry.forStream,
+      plan: planned.plan,
+      queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
+      ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
+      ...(call.slotGeneration !== undefined && { slotGeneration: call.slotGeneration }),
+      onStarted: () => {
+        entry.state = "running";
+        counters.queued -= 1;
+      },
+      settle: (outcome) => this.#finish(entry, outcome),
+    });
+  }
+
+  #followRunning(slot: HeldSlot, uniqId: string, finish: (outcome: Outcome) => void): void {
+    this.#queue.follow(uniqId, (ended) =>
+      this.around.follow({
+        runner: slot.runner,
+        slot: slot.index,
+        uniqId,
+        settle: (outcome) => {
+          finish(outcome);
+          ended();
+        },
+      }),
+    );
+  }
+
+  #finish(entry: Entry, outcome: Outcome): void {
+    const { counters } = this.around;
+    if (entry.state === "queued") counters.queued -= 1;
+    if (!isSuccess(outcome)) counters.errors += 1;
+    this.#ledger.finish(entry, outcome);
+    this.events.finished(entry, outcome);
+    if (this.#ledger.unfinished > 0) return;
+    for (const idle of this.#onIdle.splice(0)) idle();
+    this.events.idle();
+  }
+}
+
+function shuttingDown(): SwitchyardError {
+  return new SwitchyardError("SHUTTING_DOWN", "the server is shutting down");
+}
