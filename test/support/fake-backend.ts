@@ -1,7 +1,14 @@
 // A backend of pure state on a fake clock, for the unit tests of batch/ and pool/ alone. Commands are `sleep MS`.
 // It asserts what the server owes a runner: calls only in leased slots and one at a time, leases only of clean slots,
 // never more containers than allowed. `violations` lists what it saw broken.
-import type { AdoptedContainer, Backend, Container, Runner, RunningBatch, SlotBinding } from "../../src/backend/backend.js";
+import type {
+  AdoptedContainer,
+  Backend,
+  Container,
+  Runner,
+  RunningBatch,
+  SlotBinding,
+} from "../../src/backend/backend.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import type { Logger } from "../../src/core/log.js";
 import type { SlotOperation } from "../../src/core/operation.js";
@@ -119,10 +126,11 @@ export class FakeContainer implements Container, Runner {
   readonly networkIsolated = false;
   readonly lost: Promise<SwitchyardError>;
   readonly states: FakeSlot[];
-  /** What each slot was bound to, in order. */
+  /** Every binding of its slots, in order. */
   readonly leases: SlotBinding[] = [];
   readonly acknowledged: string[] = [];
   left = false;
+  readonly #holders = new Map<number, string>();
   readonly #calls = new Map<number, FakeCall>();
   #lose: (why: SwitchyardError) => void = () => undefined;
   #dead: SwitchyardError | undefined;
@@ -177,8 +185,10 @@ export class FakeContainer implements Container, Runner {
 
   leaseSlot(slot: number, lease: SlotBinding): void {
     this.leases.push(lease);
-    // The binding of a slot may change while it is leased.
-    if (this.states[slot] === "leased" || this.states[slot] === "busy") return;
+    const holder = this.#holders.get(slot);
+    this.#holders.set(slot, lease.trajectoryId);
+    // What is known of its trajectory may change while it has the slot.
+    if (holder === lease.trajectoryId) return;
     this.#expect(slot, "clean", "leased");
     this.states[slot] = "leased";
   }
@@ -186,6 +196,7 @@ export class FakeContainer implements Container, Runner {
   async closeSlot(slot: number): Promise<void> {
     this.#endCall(slot);
     this.states[slot] = "closing";
+    this.#holders.delete(slot);
     await this.#work(this.backend.behaviour.closeMs);
     this.backend.behaviour.onClose(this, slot);
     this.states[slot] = "closed";

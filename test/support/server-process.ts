@@ -34,12 +34,15 @@ export class ServerProcess {
   readonly ready: Promise<{ readonly address: string; readonly slots: number }>;
 
   /** Starts it on a free port with the Docker backend; it is killed after the test if it still runs. */
-  constructor(test: TestScope, settings: object) {
+  constructor(test: TestScope, settings: object, env: NodeJS.ProcessEnv = {}) {
     const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
     const config = join(folder, "config.yaml");
     writeFileSync(config, stringify(settings));
     const flags = ["--listen", "127.0.0.1:0", "--backend", "docker", "--config", config];
-    const child = spawn(process.execPath, [COMMAND, "serve", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [COMMAND, "serve", ...flags], {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#child = child;
     let [stdout, stderr] = ["", ""];
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -90,7 +93,9 @@ export class ServerProcess {
   async status(test: TestScope): Promise<GetStatusResponse> {
     const client = await this.connect(test);
     return new Promise((resolve, reject) => {
-      client.getStatus(GetStatusRequest.fromPartial({}), (error, response) => (error ? reject(error) : resolve(response)));
+      client.getStatus(GetStatusRequest.fromPartial({}), (error, response) =>
+        error ? reject(error) : resolve(response),
+      );
     });
   }
 }

@@ -1,18 +1,20 @@
 // A directory of trajectories on a fake clock, with slots and a batcher that do only what the test says: a call is
 // submitted, then it starts, then it ends, each when told to.
 import assert from "node:assert/strict";
-import type { SlotBinding } from "../../src/backend/backend.js";
-import type { Call } from "../../src/core/call.js";
+import { createHash } from "node:crypto";
+import type { AdoptedCall, SlotBinding } from "../../src/backend/backend.js";
+import { type Call, callDigest } from "../../src/core/call.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import { failedOutcome, type Outcome } from "../../src/core/outcome.js";
 import { Catalogue } from "../../src/tools/catalogue.js";
 import type { Submit } from "../../src/trajectory/call-queue.js";
 import type { Attachment, EventSink, OpenRequest, TrajectoryEvent } from "../../src/trajectory/session.js";
 import type { HeldSlot, SlotSource } from "../../src/trajectory/slot-holder.js";
+import type { Follow } from "../../src/trajectory/surroundings.js";
 import { type DirectoryOptions, TrajectoryDirectory } from "../../src/trajectory/trajectory-directory.js";
 import { FakeBackend, FakeContainer } from "./fake-backend.js";
 import { FakeClock } from "./fake-clock.js";
-import { okOutcome } from "./outcomes.js";
+import { bindingOf, okOutcome } from "./outcomes.js";
 
 export class TestSlot implements HeldSlot {
   readonly bindings: SlotBinding[] = [];
@@ -54,18 +56,16 @@ export class TestSlots implements SlotSource<TestSlot> {
   readonly released: TestSlot[] = [];
   /** What a release resolves with. */
   wiped: Promise<boolean> = Promise.resolve(true);
-  readonly #runner: FakeContainer;
+  readonly runner: FakeContainer;
 
   constructor(clock: FakeClock) {
-    this.#runner = new FakeContainer("c1", new FakeBackend(clock));
+    this.runner = new FakeContainer("c1", new FakeBackend(clock));
   }
 
   acquire({ group, signal }: { group: string; signal: AbortSignal }): Promise<TestSlot> {
     return new Promise((resolve, reject) => {
       const grant = () => {
-        const index = this.granted.length;
-        const slot = new TestSlot(`c1:${index}`, index, this.#runner);
-        this.granted.push(slot);
+        const slot = this.held();
         resolve(slot);
         return slot;
       };
@@ -75,6 +75,14 @@ export class TestSlots implements SlotSource<TestSlot> {
       this.free -= 1;
       grant();
     });
+  }
+
+  /** One that nobody asked for: a trajectory has it from an earlier server. */
+  held(): TestSlot {
+    const index = this.granted.length;
+    const slot = new TestSlot(`c1:${index}`, index, this.runner);
+    this.granted.push(slot);
+    return slot;
   }
 
   release(slot: TestSlot): Promise<boolean> {
@@ -129,6 +137,24 @@ export class Flight {
   }
 }
 
+/** A call that an earlier server gave to its runner, and that runs on. */
+export class Followed {
+  cancelled = false;
+  settled = false;
+
+  constructor(readonly entry: Parameters<Follow>[0]) {}
+
+  end(outcome: Outcome = okOutcome(this.entry.uniqId)): void {
+    assert(!this.settled, "settled twice");
+    this.settled = true;
+    this.entry.settle(outcome);
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+  }
+}
+
 export class RecordingSink implements EventSink {
   readonly events: TrajectoryEvent[] = [];
   /** Set once the stream has ended; `reason` is undefined for OK. */
@@ -175,6 +201,13 @@ export function bashCall(uniqId: string, fields: Partial<Call> = {}): Call {
   return { uniqId, tool: "bash", arguments: { command: uniqId }, streamOutput: false, ...fields };
 }
 
+/** What a runner remembers of `bashCall(uniqId)`. */
+export function knownCall(uniqId: string, state: AdoptedCall["state"], fields: Partial<AdoptedCall> = {}): AdoptedCall {
+  const digest = callDigest(bashCall(uniqId));
+  const outcome = state === "finished" ? { outcome: okOutcome(uniqId) } : {};
+  return { uniqId, digest, forStream: true, context: "{}", state, ...outcome, ...fields };
+}
+
 export interface TestStream {
   readonly sink: RecordingSink;
   readonly at: Attachment;
@@ -184,6 +217,7 @@ export class TrajectoryWorld {
   readonly clock = new FakeClock();
   readonly slots = new TestSlots(this.clock);
   readonly flights: Flight[] = [];
+  readonly followed: Followed[] = [];
   readonly directory: TrajectoryDirectory;
 
   constructor(options: Partial<DirectoryOptions> = {}) {
@@ -197,6 +231,11 @@ export class TrajectoryWorld {
         const flight = new Flight(entry);
         this.flights.push(flight);
         return flight;
+      },
+      follow: (entry) => {
+        const followed = new Followed(entry);
+        this.followed.push(followed);
+        return followed;
       },
       catalogue: new Catalogue({ limits: { fileBytesMax: 1000 }, timeouts: { minS: 1, maxS: 600 } }),
       ledger: { callsMax: 1024, bytesMax: 1 << 24 },
@@ -226,6 +265,14 @@ export class TrajectoryWorld {
     return { sink, at };
   }
 
+  /** Trajectory `t` as an earlier server left it. */
+  restore(calls: readonly AdoptedCall[] = [], fields: Partial<SlotBinding> = {}, pool = "default") {
+    const slot = this.slots.held();
+    const binding = bindingOf("t", { tokenHash: tokenHash("secret"), generation: 3, streamEpoch: 4, ...fields });
+    const restored = this.directory.restore(pool, { binding, calls }, slot);
+    return { slot, binding, restored };
+  }
+
   execute(call: Call, fields: { trajectoryId?: string; resumeToken?: string; pool?: string; group?: string } = {}) {
     return this.directory.execute({ trajectoryId: "t", resumeToken: "secret", group: "", pool: "", ...fields, call });
   }
@@ -249,4 +296,8 @@ export class TrajectoryWorld {
     const flight = await this.flight(uniqId);
     return { ...stream, flight: flight.start() };
   }
+}
+
+export function tokenHash(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
 }

@@ -15,12 +15,14 @@ function setUp(limits: Partial<PoolLimits> = {}, behaviour: Partial<FakeBehaviou
   const backend = new FakeBackend(clock, { slots, ...behaviour });
   const all = { slotsPerContainer: slots, minContainers: 1, maxContainers: 2, ...limits };
   const pool = new Pool({ name: "p", backend, clock, log: SILENT, limits: all });
+  let trajectories = 0;
   /** Acquires, binds, and notes what came of it. */
   const acquire = (group = "", signal?: AbortSignal) => {
     const ask: { slot?: LeasedSlot; error?: unknown; lost: string[] } = { lost: [] };
     pool.acquire({ group, ...(signal ? { signal } : {}) }).then(
       (slot) => {
-        slot.bind(bindingOf("t"));
+        trajectories += 1;
+        slot.bind(bindingOf(`t${trajectories}`));
         slot.onLost((why) => ask.lost.push(why.message));
         ask.slot = slot;
       },

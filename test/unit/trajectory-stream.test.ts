@@ -1,7 +1,8 @@
 // One stream after another on a trajectory: opening, taking over, replay and acknowledgement.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { bashCall, TrajectoryWorld } from "../support/trajectory-world.js";
+import { bindingOf } from "../support/outcomes.js";
+import { bashCall, TrajectoryWorld, tokenHash } from "../support/trajectory-world.js";
 
 describe("opening", () => {
   test("a new trajectory says so", () => {
@@ -15,10 +16,20 @@ describe("opening", () => {
 
   test("acquire_slot asks for the slot before the first call", async () => {
     const world = new TrajectoryWorld();
-    const { at } = world.open({ acquireSlot: true, group: "g", env: { A: "1" } });
+    const { sink, at } = world.open({ acquireSlot: true, group: "g", env: { A: "1" } });
     await world.clock.turn();
     assert.equal(world.slots.acquires[0]?.group, "g");
-    assert.deepEqual(world.slots.last.bindings, [{ trajectoryId: "t", generation: 1, env: { A: "1" } }]);
+    const { incarnation } = sink.opened;
+    const beganUnixMs = world.clock.unixMs();
+    const binding = {
+      generation: 1,
+      env: { A: "1" },
+      group: "g",
+      incarnation,
+      beganUnixMs,
+      tokenHash: tokenHash("secret"),
+    };
+    assert.deepEqual(world.slots.last.bindings, [bindingOf("t", binding)]);
     at.call(bashCall("a"));
     await world.flight("a");
     assert.equal(world.slots.acquires.length, 1);
