@@ -48,13 +48,17 @@ const REDIAL_MS_MAX = 60_000;
 const REDIAL_PAUSE_MS = [50, 200, 500, 1_000, 2_000] as const;
 /** Links that broke without an inventory in between. */
 const BREAKS_MAX = 3;
-/** New beginnings that a runner may ask for in its life; an honest one hardly ever does. */
+/** New beginnings that a runner may cause by its word in its life; an honest one hardly ever does. */
 const RESYNCS_MAX = 100;
 
 export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #link: Link<ServerFrame, RunnerFrame> | undefined;
   #inventory: InventoryReader | undefined;
   #live = false;
+  /** Whether an inventory is to come over this link. */
+  #awaiting = false;
+  /** Markers that were never answered, over all links. */
+  #unsynced = 0;
   #lost = false;
   #breaks = 0;
   #resyncs = 0;
@@ -83,18 +87,19 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
       { end: "server", epoch: this.line.epoch },
     );
     this.#link = link;
-    link.on("synced", () => {
-      this.#inventory = new InventoryReader(this.init);
-    });
+    this.#marked();
+    link.on("synced", () => this.#synced());
     link.on("frame", ({ frame }) => this.#receive(frame));
     // The runner's word alone does not count: dialling tells whether it is true.
-    link.on("superseded", () => link.close());
+    link.on("superseded", () => {
+      if (this.#mayResync()) link.close();
+    });
     link.on("closed", (error) => this.#broken(link, error));
   }
 
-  /** Dropped while there is no link: what matters is sent again after the next inventory. */
+  /** Dropped while there is no link, or its inventory is awaited: what matters is sent again after it, and so never twice. */
   send(frame: NonNullable<ServerFrame["frame"]>): void {
-    this.#link?.send({ frame });
+    if (!this.#awaiting) this.#link?.send({ frame });
   }
 
   /** The runner broke the rules, or its owner gives it up. */
@@ -135,6 +140,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
 
   #begun(inventory: RunnerInventory): void {
     this.#inventory = undefined;
+    this.#awaiting = false;
     this.#breaks = 0;
     this.#live = true;
     this.#stopWatching();
@@ -143,10 +149,28 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     this.emit("inventory", inventory);
   }
 
+  #marked(): void {
+    this.#awaiting = true;
+    this.#unsynced += 1;
+  }
+
+  /** Each of our markers has one answer; one that comes late, over the next link, counts too. */
+  #synced(): void {
+    if (this.#unsynced === 0) return this.violation("a marker that nobody asked for");
+    this.#unsynced -= 1;
+    this.#inventory = new InventoryReader(this.init);
+  }
+
   #resync(): void {
-    this.#resyncs += 1;
-    if (this.#resyncs > RESYNCS_MAX) return this.violation(`more than ${RESYNCS_MAX} requests to begin anew`);
+    if (!this.#mayResync()) return;
     this.#link?.mark();
+    this.#marked();
+  }
+
+  #mayResync(): boolean {
+    this.#resyncs += 1;
+    if (this.#resyncs > RESYNCS_MAX) this.violation(`more than ${RESYNCS_MAX} requests to begin anew`);
+    return this.#resyncs <= RESYNCS_MAX;
   }
 
   #ping(): void {
@@ -155,7 +179,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
       return;
     }
     this.#unanswered += 1;
-    this.send({ $case: "ping", value: { seq: 0n } });
+    this.#link?.send({ frame: { $case: "ping", value: { seq: 0n } } });
   }
 
   #broken(link: Link<ServerFrame, RunnerFrame>, error: Error | undefined): void {

@@ -11,6 +11,8 @@ interface Pending {
   readonly timeoutS: number;
   /** Absent for one that an earlier server sent. */
   readonly frame?: RunCall;
+  /** Whether its end was asked for. */
+  cancelled?: boolean;
   finish(outcome: Outcome): void;
 }
 
@@ -18,14 +20,20 @@ export class PendingCalls {
   readonly #calls = new Map<string, Pending>();
   /** What rejects the batches on their way, should the runner be lost. */
   readonly #batches = new Set<(error: SwitchyardError) => void>();
+  /** Calls that an earlier server sent and that nobody follows yet, with their outcomes once they have ended. */
+  readonly #unfollowed = new Map<string, Outcome | undefined>();
 
   /** Resolves when all of `calls` have ended; `onFinished` comes for each, with its index. */
-  add(calls: readonly Omit<Pending, "finish">[], onFinished: (index: number, outcome: Outcome) => void): Promise<void> {
+  add(calls: readonly Omit<Pending, "finish" | "cancelled">[], onFinished: (index: number, outcome: Outcome) => void): Promise<void> {
     let left = calls.length;
     return new Promise<void>((resolve, reject) => {
       this.#batches.add(reject);
       for (const [index, call] of calls.entries()) {
-        this.#calls.set(keyOf(call.slot, call.uniqId), {
+        const key = keyOf(call.slot, call.uniqId);
+        const early = this.#unfollowed.get(key);
+        this.#unfollowed.delete(key);
+        if (early && !call.frame) queueMicrotask(() => this.finish(call.slot, call.uniqId, early));
+        this.#calls.set(key, {
           ...call,
           finish: (outcome) => {
             onFinished(index, outcome);
@@ -39,15 +47,36 @@ export class PendingCalls {
     });
   }
 
+  /** A call that an earlier server sent: its end is kept until somebody follows it. */
+  expect(slot: number, uniqId: string): void {
+    this.#unfollowed.set(keyOf(slot, uniqId), undefined);
+  }
+
+  /** Whether its end is awaited. */
   has(slot: number, uniqId: string): boolean {
-    return this.#calls.has(keyOf(slot, uniqId));
+    const key = keyOf(slot, uniqId);
+    return this.#calls.has(key) || (this.#unfollowed.has(key) && this.#unfollowed.get(key) === undefined);
+  }
+
+  /** False when there is no such call. */
+  cancel(slot: number, uniqId: string): boolean {
+    const pending = this.#calls.get(keyOf(slot, uniqId));
+    if (pending) pending.cancelled = true;
+    return pending !== undefined;
+  }
+
+  get cancelled(): { readonly slot: number; readonly uniqId: string }[] {
+    return [...this.#calls.values()].filter(({ cancelled }) => cancelled);
   }
 
   /** False when there is no such call. */
   finish(slot: number, uniqId: string, outcome: Outcome): boolean {
     const key = keyOf(slot, uniqId);
     const pending = this.#calls.get(key);
-    if (!pending) return false;
+    if (!pending) {
+      if (this.#unfollowed.has(key)) this.#unfollowed.set(key, outcome);
+      return false;
+    }
     this.#calls.delete(key);
     pending.finish(outcome);
     return true;
@@ -67,6 +96,7 @@ export class PendingCalls {
     for (const reject of this.#batches) reject(error);
     this.#batches.clear();
     this.#calls.clear();
+    this.#unfollowed.clear();
   }
 }
 

@@ -74,6 +74,8 @@ export class RunnerClient implements Runner {
     const ready = new Promise<Ready>((resolve, reject) => {
       this.#ready = { resolve, reject };
     });
+    // It may be lost before anyone waits for this.
+    ready.catch(() => undefined);
     await this.#untilAborted(signal, async () => {
       const { ready: before } = await this.#firstInventory();
       if (!before) this.#send({ $case: "init", value: this.options.init });
@@ -93,6 +95,7 @@ export class RunnerClient implements Runner {
         if (!binding) throw this.#violation(`a lease of slot ${index} that no server has given`);
         this.#leases.set(index, { record: Buffer.from(lease.record), seal: Buffer.from(lease.seal) });
         const known = [...calls.values()];
+        for (const { uniqId, state } of known) if (state === "running") this.#calls.expect(index, uniqId);
         this.#delivered.set(index, new Set(known.filter((it) => it.state === "finished").map((it) => it.uniqId)));
         return { open, lease: { binding, calls: known } };
       });
@@ -192,8 +195,10 @@ export class RunnerClient implements Runner {
     for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
       for (const { uniqId, outcome } of calls.values()) if (outcome) this.#comeAgain(slot, uniqId, outcome);
-      if (!open && this.#leases.has(slot)) this.#slotFailed(slot, "it died while the link was broken");
+      const isChanging = this.#opening.has(slot) || this.#closing.has(slot);
+      if (!open && !isChanging) this.#slotFailed(slot, "it died while the link was broken");
     }
+    for (const { slot, uniqId } of this.#calls.cancelled) this.#cancel(slot, uniqId);
   }
 
   /** A result that an inventory holds: one that got lost on its way, or whose acknowledgement did, or an old one. */
@@ -251,7 +256,7 @@ export class RunnerClient implements Runner {
   }
 
   #cancel(slot: number, uniqId: string): void {
-    if (this.#calls.has(slot, uniqId)) this.#send({ $case: "cancelCall", value: { slot, uniqId } });
+    if (this.#calls.cancel(slot, uniqId)) this.#send({ $case: "cancelCall", value: { slot, uniqId } });
   }
 
   #violation(what: string): SwitchyardError {

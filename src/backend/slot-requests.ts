@@ -30,6 +30,10 @@ export class SlotRequests {
     });
   }
 
+  has(slot: number): boolean {
+    return this.#waiting.has(slot);
+  }
+
   /** False when nobody asked. */
   answer({ slot, seq, error }: SlotOpened): boolean {
     if (seq === 0 || seq > this.#lastSeq) return false;

@@ -1,6 +1,7 @@
 // Length-delimited frames on a byte stream: a varint length, so many bytes, and a trailer that names the epoch of the
-// server that the link belongs to. Two servers may write into one runner's input for a moment, one of them stopped long
-// ago: whatever of theirs is mixed up misses its trailer, and whole frames of the older one are told by their epoch.
+// server that the link belongs to, and the length again. Two servers may write into one runner's input for a moment, one
+// of them stopped long ago: whatever of theirs is mixed up misses its own trailer (another frame's may stand in its place,
+// but not one of the same length), and whole frames of the older one are told by their epoch.
 // Invariant: what the reader holds is bounded by one frame of `bytesMax` and one chunk.
 
 /** A frame from a runner: a result of `output.chars_max` characters at 4 bytes each, or a file as base64, with room. */
@@ -13,7 +14,8 @@ export const EPOCH_MAX = 2 ** 48 - 1;
 const EPOCH_BYTES = 6;
 /** Ends each frame, so that none ends like the beginning of a resync marker. */
 const LAST_BYTE = 0xa5;
-const TRAILER_BYTES = EPOCH_BYTES + 1;
+const LENGTH_BYTES = 4;
+const TRAILER_BYTES = EPOCH_BYTES + LENGTH_BYTES + 1;
 
 export interface TaggedBody {
   readonly epoch: number;
@@ -33,7 +35,8 @@ export function encodeFrame(body: Uint8Array, epoch: number): Buffer {
   frame.set(body, prefix.length);
   const trailer = prefix.length + body.length;
   frame.writeUIntBE(epoch, trailer, EPOCH_BYTES);
-  frame[trailer + EPOCH_BYTES] = LAST_BYTE;
+  frame.writeUInt32BE(body.length, trailer + EPOCH_BYTES);
+  frame[frame.length - 1] = LAST_BYTE;
   return frame;
 }
 
@@ -55,7 +58,8 @@ export class FrameReader {
       const rest = all.subarray(trailer + TRAILER_BYTES);
       this.#held = rest.length > 0 ? [rest] : [];
       this.#heldBytes = rest.length;
-      if (all[trailer + EPOCH_BYTES] !== LAST_BYTE) throw new Error("frame without its trailer");
+      const isWhole = all.readUInt32BE(trailer + EPOCH_BYTES) === size.body;
+      if (!isWhole || all[trailer + TRAILER_BYTES - 1] !== LAST_BYTE) throw new Error("frame without its trailer");
       yield { epoch: all.readUIntBE(trailer, EPOCH_BYTES), body: all.subarray(size.prefix, trailer) };
     }
   }

@@ -60,6 +60,8 @@ export class Runner {
   async end(code: number): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
+    // What is killed now is lost, and nothing may be sent in its place: who hears nothing more gives nothing more to do.
+    this.link.close();
     clearTimeout(this.#grace);
     this.#watch?.stop();
     const slots = this.#places.map(({ slot }) => slot);

@@ -9,8 +9,12 @@ export interface CallContext {
   readonly queueMs: number;
 }
 
+/** A model may name arguments, and paths, of any length; a runner may not keep such. */
+const CHARS_MAX = 16_384;
+
 export function contextOf({ metadata, queueMs }: CallContext): string {
-  return JSON.stringify({ metadata, queueMs });
+  const text = JSON.stringify({ metadata, queueMs });
+  return text.length <= CHARS_MAX ? text : JSON.stringify({ metadata: {}, queueMs });
 }
 
 /** A runner may have changed it: whatever it is, something comes of it. */

@@ -1,84 +1,9 @@
 import assert from "node:assert/strict";
-import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
-import { RunnerClient } from "../../src/backend/runner-client.js";
-import { openRunnerLink } from "../../src/backend/runner-link.js";
-import { Init, RunnerFrame, ServerFrame } from "../../src/gen/switchyard/runner/v1/runner.js";
-import { encodeFrame, FrameReader, RUNNER_FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX } from "../../src/link/frames.js";
-import { resyncMarker } from "../../src/link/link.js";
+import { encodeFrame, RUNNER_FRAME_BYTES_MAX } from "../../src/link/frames.js";
 import { settled } from "../support/fake-clock.js";
-import { bash } from "../support/outcomes.js";
-
-const NONCE = "abc";
-const NEVER = new AbortController().signal;
-
-/** Its rejection is looked at later. */
-function watched<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined);
-  return promise;
-}
-
-type Say = Parameters<typeof RunnerFrame.fromPartial>[0]["frame"];
-type Heard = NonNullable<ServerFrame["frame"]>;
-
-/** A client and the hands of its peer, who may write what it likes. */
-class Peer {
-  readonly fromRunner = new PassThrough();
-  readonly toRunner = new PassThrough();
-  readonly heard: Heard[] = [];
-  readonly client: RunnerClient;
-
-  constructor(slots = 2) {
-    const reader = new FrameReader(SERVER_FRAME_BYTES_MAX);
-    let marker = resyncMarker(NONCE).length;
-    this.toRunner.on("data", (chunk: Buffer) => {
-      const body = chunk.subarray(Math.min(marker, chunk.length));
-      marker -= chunk.length - body.length;
-      for (const bytes of reader.push(body)) this.heard.push(ServerFrame.decode(bytes).frame as Heard);
-    });
-    const init = Init.fromPartial({ slots, outputCharsMax: 1000, fileBytesMax: 1000 });
-    this.client = new RunnerClient("c1", openRunnerLink(this.fromRunner, this.toRunner, NONCE), init, false);
-    this.fromRunner.write(resyncMarker(NONCE));
-  }
-
-  /** One that has answered `init`. */
-  static async ready(): Promise<Peer> {
-    const peer = new Peer();
-    const started = watched(peer.client.start(NEVER));
-    await peer.say({ $case: "ready", value: { isolation: "namespace", pid: 1 } });
-    await started;
-    return peer;
-  }
-
-  say(...frames: Say[]): Promise<void> {
-    const encoded = frames.map((frame) => encodeFrame(RunnerFrame.encode(RunnerFrame.fromPartial({ frame })).finish()));
-    return this.raw(Buffer.concat(encoded));
-  }
-
-  async raw(bytes: Buffer): Promise<void> {
-    if (!this.fromRunner.destroyed) this.fromRunner.write(bytes);
-    await settled();
-  }
-
-  /** Ids of the calls that it was told to run. */
-  get calls(): bigint[] {
-    return this.heard.flatMap((frame) => (frame.$case === "runBatch" ? frame.value.calls : [])).map((it) => it.callId);
-  }
-
-  run(count: number) {
-    const finished: string[] = [];
-    const operations = Array.from({ length: count }, (_, slot) => bash(slot, `command ${slot}`));
-    const running = this.client.runBatch(operations, 5, (index, outcome) => {
-      finished.push(`${index} ${outcome.status} ${outcome.output}`);
-    });
-    void watched(running.done);
-    return { running, finished };
-  }
-}
-
-function finished(callId: bigint | undefined, fields: object = {}): Say {
-  return { $case: "callFinished", value: { callId: callId ?? 0n, status: "OK", ...fields } };
-}
+import { bash, bindingOf } from "../support/outcomes.js";
+import { finished, NEVER, Peer, watched } from "../support/runner-peer.js";
 
 describe("an honest runner", () => {
   test("start hands over the settings and takes what was proven", async () => {
@@ -88,48 +13,67 @@ describe("an honest runner", () => {
     assert.equal(peer.client.networkIsolated, true);
   });
 
+  test("start takes one that had its settings as it is", async () => {
+    const peer = new Peer();
+    const started = peer.client.start(NEVER);
+    await peer.begin();
+    await started;
+    assert.deepEqual([peer.client.isolation, peer.heard], ["namespace", []]);
+  });
+
   test("results come back by themselves, in any order, and the batch is done with the last", async () => {
-    const peer = await Peer.ready();
-    const { running, finished: seen } = peer.run(3);
-    await settled();
-    const [a, b, c] = peer.calls;
+    const peer = await Peer.ready(3);
+    const { running, ends } = peer.run(["a", "b", "c"]);
     let done = false;
     void running.done.then(() => {
       done = true;
     });
-    await peer.say(finished(c, { output: "third" }), finished(a, { status: "NONZERO_EXIT", exitCode: 1 }));
-    assert.deepEqual(seen, ["2 OK third", "0 NONZERO_EXIT "]);
+    await peer.say(
+      finished(2, "c", { output: "third" }),
+      finished(0, "a", { status: "NONZERO_EXIT", exitCode: 1, error: "Exit code: 1" }),
+    );
+    assert.deepEqual(ends, ["c OK third", "a NONZERO_EXIT "]);
     assert.equal(done, false);
-    await peer.say(finished(b));
+    await peer.say(finished(1, "b"));
     assert.equal(done, true);
-    assert.equal(seen.length, 3);
+    assert.equal(ends.length, 3);
+  });
+
+  test("one name in two slots is two calls", async () => {
+    const peer = await Peer.ready();
+    const [first, second] = [peer.run(["a"], 0), peer.run(["a"], 1)];
+    await peer.say(finished(1, "a", { output: "second" }));
+    assert.deepEqual([first.ends, second.ends], [[], ["a OK second"]]);
+    await peer.say(finished(0, "a", { output: "first" }));
+    assert.deepEqual(first.ends, ["a OK first"]);
   });
 
   test("cancel names the call, and after its end nothing", async () => {
     const peer = await Peer.ready();
-    const { running } = peer.run(2);
-    await settled();
+    const { running } = peer.run(["a", "b"]);
     running.cancel(1);
-    await peer.say(finished(peer.calls[0]));
+    await peer.say(finished(0, "a"));
     running.cancel(0);
     running.cancel(7);
     await settled();
-    const cancels = peer.heard.filter((frame) => frame.$case === "cancelCall").map((frame) => frame.value);
-    assert.deepEqual(cancels, [{ callId: peer.calls[1] }]);
+    assert.deepEqual(peer.take("cancelCall"), [{ slot: 1, uniqId: "b" }]);
   });
 
   test("slots open and close, or say why not", async () => {
     const peer = await Peer.ready();
     const [opened, refused] = [peer.client.openSlot(0), watched(peer.client.openSlot(1))];
+    await settled();
+    const [first, second] = peer.take("openSlot");
+    assert.deepEqual([first?.slot, second?.slot], [0, 1]);
     await peer.say(
-      { $case: "slotOpened", value: { slot: 1, error: "no room" } },
-      { $case: "slotOpened", value: { slot: 0 } },
+      { $case: "slotOpened", value: { slot: 1, seq: second?.seq ?? 0, error: "no room" } },
+      { $case: "slotOpened", value: { slot: 0, seq: first?.seq ?? 0 } },
     );
     await opened;
     await assert.rejects(refused, { reason: "SANDBOX_UNAVAILABLE", message: "no room" });
     const closed = peer.client.closeSlot(0);
     await assert.rejects(peer.client.closeSlot(0), { reason: "INTERNAL" });
-    await peer.say({ $case: "slotClosed", value: { slot: 0 } });
+    await peer.say({ $case: "slotClosed", value: { slot: 0, seq: 1 } });
     await closed;
   });
 
@@ -146,14 +90,29 @@ describe("an honest runner", () => {
     const content = Buffer.alloc(15 * 1024 * 1024);
     const operation = { kind: "write_file", path: "f", content } as const;
     peer.client.runBatch(
-      Array.from({ length: 5 }, () => ({ slot: 0, operation })),
+      Array.from({ length: 5 }, () => bash(0, "", { operation })),
       5,
       () => undefined,
     );
+    const sizes: number[] = [];
     // What is written past a stream's buffer arrives over several turns.
-    while (peer.calls.length < 5) await settled();
-    const sizes = peer.heard.flatMap((frame) => (frame.$case === "runBatch" ? [frame.value.calls.length] : []));
+    while (sizes.reduce((sum, size) => sum + size, 0) < 5) {
+      await settled();
+      sizes.push(...peer.take("runBatch").map(({ calls }) => calls.length));
+    }
     assert.deepEqual(sizes, [2, 2, 1]);
+  });
+
+  test("only results that were delivered are acknowledged, and once", async () => {
+    const peer = await Peer.ready();
+    peer.client.leaseSlot(0, bindingOf("t"));
+    peer.run(["a", "b"]);
+    peer.client.acknowledge(0, ["a"]);
+    await peer.say(finished(0, "a"));
+    for (const uniqIds of [["nobody", "a"], ["a"], ["b"]]) peer.client.acknowledge(0, uniqIds);
+    peer.client.acknowledge(1, ["a"]);
+    await settled();
+    assert.deepEqual(peer.take("acknowledge"), [{ slot: 0, uniqIds: ["a"] }]);
   });
 });
 
@@ -161,6 +120,7 @@ describe("a runner that does not start", () => {
   test("says why", async () => {
     const peer = new Peer();
     const started = watched(peer.client.start(NEVER));
+    await peer.begin({ ready: undefined, slots: [] });
     await peer.say({ $case: "ready", value: { isolation: "", isolationReason: "no user namespaces" } });
     await assert.rejects(started, { reason: "SANDBOX_UNAVAILABLE", message: "no user namespaces" });
   });
@@ -168,17 +128,21 @@ describe("a runner that does not start", () => {
   test("claims an isolation that does not exist", async () => {
     const peer = new Peer();
     const started = watched(peer.client.start(NEVER));
+    await peer.begin({ ready: undefined, slots: [] });
     await peer.say({ $case: "ready", value: { isolation: "fort knox" } });
     await assert.rejects(started, { reason: "SANDBOX_UNAVAILABLE" });
   });
 
-  test("is silent until the signal", async () => {
-    const peer = new Peer();
-    const aborter = new AbortController();
-    const started = watched(peer.client.start(aborter.signal));
-    aborter.abort(new Error("60 s are over"));
-    await assert.rejects(started, { reason: "RUNNER_LOST", message: "runner was not ready in time: 60 s are over" });
-  });
+  for (const step of ["its first word", "its answer"]) {
+    test(`is silent until the signal: ${step}`, async () => {
+      const peer = new Peer();
+      const aborter = new AbortController();
+      const started = watched(peer.client.start(aborter.signal));
+      if (step === "its answer") await peer.begin({ ready: undefined, slots: [] });
+      aborter.abort(new Error("60 s are over"));
+      await assert.rejects(started, { reason: "RUNNER_LOST", message: "runner was not ready in time: 60 s are over" });
+    });
+  }
 
   test("is asked when the signal has come already, or the link is gone", async () => {
     await assert.rejects(new Peer().client.start(AbortSignal.abort(new Error("late"))), { reason: "RUNNER_LOST" });
@@ -186,37 +150,47 @@ describe("a runner that does not start", () => {
     peer.fromRunner.end();
     await peer.client.lost;
     await assert.rejects(peer.client.start(NEVER), { reason: "RUNNER_LOST" });
+    assert.equal(peer.dials, 0, "it had nothing to lose");
   });
 
   test("sends garbage instead", async () => {
     const peer = new Peer();
     const started = watched(peer.client.start(NEVER));
-    await peer.raw(encodeFrame(Buffer.from([0xff, 0xff, 0xff])));
+    await peer.raw(Buffer.concat([peer.marker(), encodeFrame(Buffer.from([0xff, 0xff, 0xff]), 9)]));
     await assert.rejects(started, { reason: "RUNNER_VIOLATION" });
   });
 });
 
+const frame = (...bytes: number[]) => encodeFrame(Buffer.from(bytes), 9);
+
+/** At a runner that runs `a` in slot 0 and `b` in slot 1, while slot 0 is being closed. */
 const ATTACKS: Record<string, (peer: Peer) => Promise<void>> = {
-  "bytes that are no protobuf": (peer) => peer.raw(encodeFrame(Buffer.from([0x0a, 0x7f, 1, 2]))),
-  "a frame of no kind": (peer) => peer.raw(encodeFrame(Buffer.alloc(0))),
-  "a huge frame": (peer) => peer.raw(encodeFrame(Buffer.alloc(RUNNER_FRAME_BYTES_MAX + 1)).subarray(0, 100)),
+  "bytes that are no protobuf": (peer) => peer.raw(frame(0x0a, 0x7f, 1, 2)),
+  "a frame of no kind": (peer) => peer.raw(frame()),
+  "a huge frame": (peer) => peer.raw(encodeFrame(Buffer.alloc(RUNNER_FRAME_BYTES_MAX + 1), 9).subarray(0, 100)),
   "a length without end": (peer) => peer.raw(Buffer.alloc(64, 0xff)),
-  "a result for a call that it was never given": (peer) => peer.say(finished(999n)),
-  "a result for call 0": (peer) => peer.say(finished(0n)),
-  "two results for one call": (peer) => peer.say(finished(peer.calls[0]), finished(peer.calls[0])),
-  "a status that no call can have": (peer) => peer.say(finished(peer.calls[0], { status: "EXTERNAL_FAILED" })),
-  "more output than a call has": (peer) => peer.say(finished(peer.calls[0], { output: "x".repeat(100_000) })),
-  "a slot that was not asked for": (peer) => peer.say({ $case: "slotOpened", value: { slot: 1 } }),
-  "an answer twice": (peer) =>
-    peer.say({ $case: "slotClosed", value: { slot: 0 } }, { $case: "slotClosed", value: { slot: 0 } }),
+  "a frame without its trailer": (peer) => peer.raw(Buffer.concat([frame(1, 2, 3).subarray(0, -1), frame(4, 5)])),
+  "a result for a call that it was never given": (peer) => peer.say(finished(0, "c")),
+  "a result for a call of another slot": (peer) => peer.say(finished(1, "a")),
+  "a result for a slot that it does not have": (peer) => peer.say(finished(7, "a")),
+  "a result without a name": (peer) => peer.say(finished(0, "")),
+  "two results for one call": (peer) => peer.say(finished(0, "a"), finished(0, "a")),
+  "a status that no call can have": (peer) => peer.say(finished(0, "a", { status: "EXTERNAL_FAILED" })),
+  "more output than a call has": (peer) => peer.say(finished(0, "a", { output: "x".repeat(100_000) })),
+  "an answer that nobody asked for": (peer) => peer.say({ $case: "slotOpened", value: { slot: 1 } }),
+  "an answer to a question that is still to come": (peer) =>
+    peer.say({ $case: "slotClosed", value: { slot: 0, seq: 1 } }, { $case: "slotClosed", value: { slot: 0, seq: 2 } }),
   "word of a slot that it does not have": (peer) => peer.say({ $case: "slotFailed", value: { slot: 2, error: "x" } }),
+  "calls outside an inventory": (peer) => peer.say({ $case: "knownCalls", value: { slot: 0, calls: [] } }),
+  "an inventory without a marker": (peer) => peer.say({ $case: "inventory", value: {} }),
+  "the end of no inventory": (peer) => peer.say({ $case: "inventoryEnd", value: {} }),
 };
 
 describe("a hostile runner is lost, and nothing that waits for it hangs", () => {
   for (const [what, attack] of Object.entries(ATTACKS)) {
     test(what, { timeout: 5000 }, async () => {
       const peer = await Peer.ready();
-      const { running } = peer.run(2);
+      const { running } = peer.run(["a", "b"]);
       const closing = watched(peer.client.closeSlot(0));
       await settled();
       await attack(peer);
@@ -224,36 +198,37 @@ describe("a hostile runner is lost, and nothing that waits for it hangs", () => 
       assert.equal(error.reason, "RUNNER_VIOLATION");
       assert.match(error.message, /^runner sent /);
       await assert.rejects(running.done, error);
-      if (what !== "an answer twice") await assert.rejects(closing, error);
+      if (what !== "an answer to a question that is still to come") await assert.rejects(closing, error);
       assert(peer.fromRunner.destroyed && peer.toRunner.destroyed);
       await assert.rejects(peer.client.openSlot(1), error);
-      assert.throws(() => peer.run(1), { reason: "SLOT_CHANGED" });
+      assert.throws(() => peer.run(["c"]), { reason: "SLOT_CHANGED" });
+      assert.equal(peer.dials, 0, "nobody calls it again");
     });
   }
 
   test("the rest of what it sent in the same breath has no effect", async () => {
     const peer = await Peer.ready();
-    const { running, finished: seen } = peer.run(2);
+    const { running, ends } = peer.run(["a", "b"]);
     const failed: number[] = [];
     peer.client.onSlotFailed((slot) => failed.push(slot));
-    await settled();
-    const [a, b] = peer.calls;
-    await peer.say(finished(a), finished(999n), finished(b), { $case: "slotFailed", value: { slot: 0, error: "x" } });
-    assert.deepEqual([seen, failed], [["0 OK "], []]);
+    const slotFailed = { $case: "slotFailed", value: { slot: 0, error: "x" } } as const;
+    await peer.say(finished(0, "a"), finished(0, "c"), finished(1, "b"), slotFailed);
+    assert.deepEqual([ends, failed], [["a OK "], []]);
     await assert.rejects(running.done, { reason: "RUNNER_VIOLATION" });
   });
 
-  test("a link that ends is a loss and no violation", async () => {
+  test("a runner that is gone is a loss and no violation", async () => {
     const peer = await Peer.ready();
-    const { running } = peer.run(1);
+    peer.answers.push(async () => "gone");
+    const { running } = peer.run(["a"]);
     peer.fromRunner.end();
-    await assert.rejects(running.done, { reason: "RUNNER_LOST", message: "link closed" });
+    await assert.rejects(running.done, { reason: "RUNNER_LOST", message: "link closed: the runner is gone" });
   });
 
   test("long words are cut", async () => {
     const peer = await Peer.ready();
     const opening = watched(peer.client.openSlot(0));
-    await peer.say({ $case: "slotOpened", value: { slot: 0, error: "x".repeat(1_000_000) } });
+    await peer.say({ $case: "slotOpened", value: { slot: 0, seq: 1, error: "x".repeat(1_000_000) } });
     await assert.rejects(opening, (error: Error) => error.message.length === 1000);
   });
 });

@@ -79,7 +79,7 @@ const MIB = 1024 * 1024;
 export function containerOptions(
   identity: ContainerLabels,
   pool: DockerPool,
-  runtimeVolume: string,
+  { runtimeVolume, liveRestore }: { readonly runtimeVolume: string; readonly liveRestore: boolean },
 ): ContainerCreateOptions {
   return {
     Image: pool.image,
@@ -100,7 +100,9 @@ export function containerOptions(
     Tty: false,
     HostConfig: {
       Init: true,
-      AutoRemove: true,
+      // A daemon that restarts and keeps its containers alive would remove these all the same. Without live-restore they
+      // are dead by then, and whoever ends by itself should leave nothing.
+      AutoRemove: !liveRestore,
       Runtime: pool.runtime,
       NetworkMode: pool.network,
       CapDrop: ["ALL"],

@@ -48,6 +48,7 @@ export class DockerBackend implements Backend {
   readonly #containers = new Set<Container>();
   #left: readonly Docker.ContainerInfo[] = [];
   #runtimeVolume = "";
+  #liveRestore = false;
   #epoch = 0;
 
   constructor(private readonly options: DockerBackendOptions) {}
@@ -60,6 +61,8 @@ export class DockerBackend implements Backend {
       const why = `Docker does not answer: ${messageOf(error)}; start it, or use --backend process`;
       throw new SwitchyardError("BACKEND_UNAVAILABLE", why, { cause: error });
     }
+    const info: { LiveRestoreEnabled?: boolean } = await this.#docker.info();
+    this.#liveRestore = info.LiveRestoreEnabled === true;
     const all = await this.#list(INSTANCE_LABEL);
     for (const { Labels } of all) {
       const init = readLabels(Labels)?.init;
@@ -92,7 +95,7 @@ export class DockerBackend implements Backend {
     try {
       const created = await this.#docker.createContainer({
         name: containerName(identity.instance, identity.nonce, this.#epoch),
-        ...containerOptions(identity, settings, this.#runtimeVolume),
+        ...containerOptions(identity, settings, { runtimeVolume: this.#runtimeVolume, liveRestore: this.#liveRestore }),
         abortSignal: signal,
       });
       const container = this.#contain(created, { ...identity, hasNetwork: settings.network !== "none" });
