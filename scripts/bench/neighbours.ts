@@ -3,8 +3,7 @@
 // Exit code 0 only if the median p99 with the sleeper is at most twice the one without.
 import { setMaxListeners } from "node:events";
 import { parseArgs } from "node:util";
-import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
-import { Connection, type Trajectory } from "../demo/client.js";
+import { SwitchyardClient, type Trajectory } from "../../src/client/index.js";
 import { type Backend, Server } from "../demo/server.js";
 
 const BACKENDS: readonly string[] = ["auto", "docker", "process"] satisfies Backend[];
@@ -43,14 +42,14 @@ async function main(): Promise<number> {
 }
 
 async function bench(server: Server, signal: AbortSignal): Promise<number> {
-  const connection = new Connection(server.address);
+  const client = new SwitchyardClient(server.address);
   try {
-    const open = (name: string) => connection.open(`bench-${name}`, "bench", signal);
+    const open = (name: string) => client.open({ trajectoryId: `bench-${name}`, group: "bench", signal });
     const neighbours = await Promise.all(Array.from({ length: NEIGHBOURS }, (_, index) => open(`neighbour-${index}`)));
     const sleeper = await open("sleeper");
     await succeed(sleeper, "true");
     await measure(neighbours, WARM_UP_MS);
-    await requireOneContainer(connection);
+    await requireOneContainer(client);
     console.log(
       `${NEIGHBOURS} trajectories run \`true\` beside one sleeper in one container, backend ${server.backend}`,
     );
@@ -65,7 +64,7 @@ async function bench(server: Server, signal: AbortSignal): Promise<number> {
     }
     return verdict(rounds);
   } finally {
-    connection.close();
+    client.close();
   }
 }
 
@@ -113,12 +112,12 @@ async function measure(neighbours: readonly Trajectory[], forMs: number): Promis
 }
 
 async function succeed(trajectory: Trajectory, command: string): Promise<void> {
-  const { status, error } = await trajectory.call("bash", { command }, TIMEOUT_S);
-  if (status !== CallStatus.CALL_STATUS_OK) throw new Error(`${command} ended ${CallStatus[status]}: ${error}`);
+  const { status, error } = await trajectory.call("bash", { command }, { timeoutS: TIMEOUT_S });
+  if (status !== "OK") throw new Error(`${command} ended ${status}: ${error}`);
 }
 
-async function requireOneContainer(connection: Connection): Promise<void> {
-  const [pool] = (await connection.status()).pools;
+async function requireOneContainer(client: SwitchyardClient): Promise<void> {
+  const [pool] = (await client.status()).pools;
   if (pool?.containers === 1 && pool.slotsLeased === NEIGHBOURS + 1) return;
   throw new Error(`the trajectories should share one container: ${pool?.slotsLeased} slots in ${pool?.containers}`);
 }
