@@ -1,7 +1,6 @@
 // `npm run bench:neighbours [-- --backend docker|process]`: what a long call costs the other slots of its container. Nine
 // trajectories run `true` in a loop, in turns with and without a tenth that sleeps beside them under the same timeout.
 // Exit code 0 only if the median p99 with the sleeper is at most twice the one without.
-import { setMaxListeners } from "node:events";
 import { parseArgs } from "node:util";
 import { SwitchyardClient, type Trajectory } from "../../src/client/index.js";
 import { type Backend, Server } from "../demo/server.js";
@@ -27,7 +26,6 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { backend: { type: "string", default: "auto" } } });
   if (!isBackend(values.backend)) throw new Error(`--backend ${values.backend} is none of ${BACKENDS.join(", ")}`);
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
   const overdue = setTimeout(() => stop.abort(new Error(`not done in ${BENCH_MAX_MS / 1000} s`)), BENCH_MAX_MS);
   const server = await Server.start(values.backend, stop.signal);

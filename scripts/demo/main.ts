@@ -1,6 +1,5 @@
 // `npm run demo [-- --backend docker|process]`: sixteen agents repair real projects over the streaming API, all at once.
 // Exit code 0 only if every project's own suite failed with a fault in it and passed after the repair.
-import { setMaxListeners } from "node:events";
 import { parseArgs } from "node:util";
 import { SwitchyardClient } from "../../src/client/index.js";
 import { cacheFolder, fetchSources, type Sources } from "./fetch.js";
@@ -19,7 +18,6 @@ async function main(): Promise<number> {
   const backend = backendOf(process.argv.slice(2));
   if (typeof backend === "number") return backend;
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal); // Each trajectory listens.
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
   const overdue = setTimeout(() => stop.abort(new Error(`not done in ${DEMO_MAX_MS / 1000} s`)), DEMO_MAX_MS);
   try {

@@ -4,6 +4,7 @@ import type { PendingCall } from "./call-book.js";
 import { SwitchyardClientError } from "./errors.js";
 import { EventHub, type TrajectoryEvent } from "./events.js";
 import { encodeCallFrame, type ToolArguments } from "./messages.js";
+import { onAbort } from "./on-abort.js";
 import type { ServerLimits, UnclaimedState } from "./server-view.js";
 import { Session, type SessionOptions } from "./session.js";
 import { localResult, type ToolResult } from "./tool-result.js";
@@ -48,7 +49,7 @@ export class Trajectory {
   readonly #session: Session;
   readonly #hub = new EventHub();
   readonly #ended: Promise<void>;
-  #uncancel = () => {};
+  #unwatch = () => {};
 
   /** @internal */
   static async open(parts: SessionParts, signal: AbortSignal | undefined, owner: Owner): Promise<Trajectory> {
@@ -71,7 +72,7 @@ export class Trajectory {
       ...parts,
       emit: (event) => this.#hub.emit(event),
       onEnded: (failure) => {
-        this.#uncancel();
+        this.#unwatch();
         owner.ended(this);
         this.#hub.end(failure);
         if (failure === undefined) settle?.resolve();
@@ -139,19 +140,18 @@ export class Trajectory {
       const bytes = encodeCallFrame({ ...fields, uniqId, name, arguments: args });
       this.#check(uniqId, bytes.length);
       if (signal?.aborted) return resolve(localResult(uniqId, "CANCELLED", "cancelled before it was sent"));
-      const cancel = () => this.#session.cancel(uniqId);
-      signal?.addEventListener("abort", cancel, { once: true });
+      const forget = onAbort(signal, () => this.#session.cancel(uniqId));
       const call: PendingCall = {
         uniqId,
         bytes,
         slotGeneration: fields.slotGeneration,
         settle: (result) => {
-          signal?.removeEventListener("abort", cancel);
+          forget();
           resolve(result);
           this.#hub.emit({ type: "result", result });
         },
         reject: (error) => {
-          signal?.removeEventListener("abort", cancel);
+          forget();
           reject(error);
         },
       };
@@ -198,12 +198,10 @@ export class Trajectory {
 
   async #start(signal: AbortSignal | undefined): Promise<void> {
     const opened = new Promise<void>((resolve) => this.#session.start(resolve));
-    const abort = () => {
+    this.#unwatch = onAbort(signal, () => {
       const message = "the trajectory's signal was aborted";
       this.#session.abandon(new SwitchyardClientError("CLOSED", message, { cause: signal?.reason }), true);
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#uncancel = () => signal?.removeEventListener("abort", abort);
+    });
     await Promise.race([opened, this.#ended]);
   }
 

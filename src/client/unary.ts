@@ -6,6 +6,7 @@ import type { ChannelPool } from "./channel-pool.js";
 import { SwitchyardClientError } from "./errors.js";
 import { type Failure, failureOf } from "./grpc-error.js";
 import { asBuffer } from "./grpc-stream.js";
+import { onAbort } from "./on-abort.js";
 
 export interface UnaryOptions {
   readonly pool: ChannelPool;
@@ -56,28 +57,26 @@ function once<T>(method: UnaryMethod<T>, bytes: Uint8Array, { pool, signal }: Un
       bytes,
       new Metadata(),
       (error: ServiceError | null, response?: T) => {
-        signal?.removeEventListener("abort", cancel);
+        forget();
         lease.release(false);
         if (error !== null) resolve({ failure: failureOf(error) });
         else if (response !== undefined) resolve({ response });
         else reject(new SwitchyardClientError("UNKNOWN", "an answer without a message"));
       },
     );
-    const cancel = () => call.cancel();
-    signal?.addEventListener("abort", cancel, { once: true });
+    const forget = onAbort(signal, () => call.cancel());
   });
 }
 
 function waited(ms: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(ms, () => {
-      signal?.removeEventListener("abort", onAbort);
+      forget();
       resolve();
     });
-    const onAbort = () => {
+    const forget = onAbort(signal, () => {
       timer.cancel();
       reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
+    });
   });
 }
