@@ -101,6 +101,23 @@ test("a connection that is cut again and again: each call runs once, and its res
   assert.equal(trajectory.incarnation !== "" && proxy.connections > 40, true);
 });
 
+test("a connection that falls silent: the stream moves to another one", async (t) => {
+  const proxy = await CutProxy.to(live.address);
+  t.after(() => proxy.close());
+  const client = clientOf(t, proxy.address, { silenceMs: 200 });
+  const trajectory = await client.open();
+  const events = trajectory.events();
+  await trajectory.call("bash", { command: "echo once >> log" });
+  const connections = proxy.connections;
+  proxy.freeze();
+  const result = trajectory.call("bash", { command: "echo twice >> log; cat log" });
+  assert.match((await next(events, "disconnected")).error.message, /silent for 200 ms/);
+  assert.equal((await next(events, "reconnected")).resumed, true);
+  assert.equal((await result).output, "once\ntwice");
+  assert.ok(proxy.connections > connections);
+  await trajectory.close();
+});
+
 test("after the lease: calls that were sent end LOST, those that were not are sent to the new life", async (t) => {
   const { proxy, client } = await proxied(t);
   const trajectory = await client.open({ leaseS: 0.05 });
@@ -279,6 +296,13 @@ test("a server that restarts on the same port: go_away, then a new life", async 
   assert.deepEqual([reconnected.resumed, reconnected.lost], [false, []]);
   assert.deepEqual([(await waits).status, (await waits).output], ["OK", "new"]);
   await trajectory.close();
+});
+
+test("the package exports it", async (t) => {
+  const exported = await import("switchyard/client");
+  const client = new exported.SwitchyardClient(live.address, { openTimeoutMs: 10_000 });
+  t.after(() => client.close());
+  assert.equal((await client.status()).serverId, (await live.status()).serverId);
 });
 
 test("1,000 trajectories at once over three connections, cut in between", async (t) => {

@@ -1,5 +1,5 @@
-// A TCP proxy in front of a server, for one test: breaks every connection through it on demand, and can refuse new ones or
-// take them and pass nothing on.
+// A TCP proxy in front of a server, for one test: breaks or freezes every connection through it on demand, and can refuse
+// new ones.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
@@ -31,6 +31,11 @@ export class CutProxy {
   /** Breaks every connection, in the middle of whatever it carries. */
   cut(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** The connections of now stay open and carry nothing any more; new ones do. */
+  freeze(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
   }
 
   /** Cuts, and breaks every new connection at once until `mend`. */
