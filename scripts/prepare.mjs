@@ -111,7 +111,7 @@ export function filesIn(folder) {
 /** What tsc made of a source that is there no more. */
 function removeOrphans(folder) {
   for (const file of filesIn(folder)) {
-    const source = join(root, relative(dist, file)).replace(/\.js(\.map)?$/, ".ts");
+    const source = join(root, relative(dist, file)).replace(/\.(js|js\.map|d\.ts)$/, ".ts");
     if (!existsSync(source)) rmSync(file);
   }
 }

@@ -1,10 +1,8 @@
 // `npm run bench:neighbours [-- --backend docker|process]`: what a long call costs the other slots of its container. Nine
 // trajectories run `true` in a loop, in turns with and without a tenth that sleeps beside them under the same timeout.
 // Exit code 0 only if the median p99 with the sleeper is at most twice the one without.
-import { setMaxListeners } from "node:events";
 import { parseArgs } from "node:util";
-import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
-import { Connection, type Trajectory } from "../demo/client.js";
+import { SwitchyardClient, type Trajectory } from "../../src/client/index.js";
 import { type Backend, Server } from "../demo/server.js";
 
 const BACKENDS: readonly string[] = ["auto", "docker", "process"] satisfies Backend[];
@@ -28,7 +26,6 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { backend: { type: "string", default: "auto" } } });
   if (!isBackend(values.backend)) throw new Error(`--backend ${values.backend} is none of ${BACKENDS.join(", ")}`);
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
   const overdue = setTimeout(() => stop.abort(new Error(`not done in ${BENCH_MAX_MS / 1000} s`)), BENCH_MAX_MS);
   const server = await Server.start(values.backend, stop.signal);
@@ -43,14 +40,14 @@ async function main(): Promise<number> {
 }
 
 async function bench(server: Server, signal: AbortSignal): Promise<number> {
-  const connection = new Connection(server.address);
+  const client = new SwitchyardClient(server.address);
   try {
-    const open = (name: string) => connection.open(`bench-${name}`, "bench", signal);
+    const open = (name: string) => client.open({ trajectoryId: `bench-${name}`, group: "bench", signal });
     const neighbours = await Promise.all(Array.from({ length: NEIGHBOURS }, (_, index) => open(`neighbour-${index}`)));
     const sleeper = await open("sleeper");
     await succeed(sleeper, "true");
     await measure(neighbours, WARM_UP_MS);
-    await requireOneContainer(connection);
+    await requireOneContainer(client);
     console.log(
       `${NEIGHBOURS} trajectories run \`true\` beside one sleeper in one container, backend ${server.backend}`,
     );
@@ -65,7 +62,7 @@ async function bench(server: Server, signal: AbortSignal): Promise<number> {
     }
     return verdict(rounds);
   } finally {
-    connection.close();
+    client.close();
   }
 }
 
@@ -113,12 +110,12 @@ async function measure(neighbours: readonly Trajectory[], forMs: number): Promis
 }
 
 async function succeed(trajectory: Trajectory, command: string): Promise<void> {
-  const { status, error } = await trajectory.call("bash", { command }, TIMEOUT_S);
-  if (status !== CallStatus.CALL_STATUS_OK) throw new Error(`${command} ended ${CallStatus[status]}: ${error}`);
+  const { status, error } = await trajectory.call("bash", { command }, { timeoutS: TIMEOUT_S });
+  if (status !== "OK") throw new Error(`${command} ended ${status}: ${error}`);
 }
 
-async function requireOneContainer(connection: Connection): Promise<void> {
-  const [pool] = (await connection.status()).pools;
+async function requireOneContainer(client: SwitchyardClient): Promise<void> {
+  const [pool] = (await client.status()).pools;
   if (pool?.containers === 1 && pool.slotsLeased === NEIGHBOURS + 1) return;
   throw new Error(`the trajectories should share one container: ${pool?.slotsLeased} slots in ${pool?.containers}`);
 }

@@ -1,8 +1,7 @@
 // `npm run demo [-- --backend docker|process]`: sixteen agents repair real projects over the streaming API, all at once.
 // Exit code 0 only if every project's own suite failed with a fault in it and passed after the repair.
-import { setMaxListeners } from "node:events";
 import { parseArgs } from "node:util";
-import { Connection } from "./client.js";
+import { SwitchyardClient } from "../../src/client/index.js";
 import { cacheFolder, fetchSources, type Sources } from "./fetch.js";
 import { PROJECTS, type Project } from "./projects.js";
 import { Agent, type Job } from "./repair.js";
@@ -19,7 +18,6 @@ async function main(): Promise<number> {
   const backend = backendOf(process.argv.slice(2));
   if (typeof backend === "number") return backend;
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal); // Each trajectory listens.
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
   const overdue = setTimeout(() => stop.abort(new Error(`not done in ${DEMO_MAX_MS / 1000} s`)), DEMO_MAX_MS);
   try {
@@ -38,18 +36,18 @@ async function demo(backend: Backend, signal: AbortSignal): Promise<boolean> {
   const jobs = jobsOf(await fetchSources(PROJECTS, signal));
   progress.say("starting the server");
   const server = await Server.start(backend, signal);
-  const connection = new Connection(server.address);
+  const client = new SwitchyardClient(server.address);
   let repaired = false;
   try {
     progress.say(`${jobs.length} trajectories on ${server.address}, backend ${server.backend}`);
-    const outcomes = await Promise.all(jobs.map((job) => repairOne(connection, job, progress, signal)));
+    const outcomes = await Promise.all(jobs.map((job) => repairOne(client, job, progress, signal)));
     signal.throwIfAborted();
-    const status = await connection.status().catch(() => undefined);
+    const status = await client.status().catch(() => undefined);
     printReport(outcomes, status);
     repaired = status !== undefined && outcomes.every(({ failure }) => failure === undefined);
     if (!repaired) console.log(`\nThe server's last lines:\n${server.log}`);
   } finally {
-    connection.close();
+    client.close();
     await server.stop();
   }
   console.log(repaired ? "\nEvery suite failed with its fault and passed after the repair." : "\nThe demo FAILED.");
@@ -57,12 +55,17 @@ async function demo(backend: Backend, signal: AbortSignal): Promise<boolean> {
 }
 
 /** Never rejects: one trajectory's failure is its own. */
-async function repairOne(connection: Connection, job: Job, progress: Progress, signal: AbortSignal): Promise<Outcome> {
+async function repairOne(
+  client: SwitchyardClient,
+  job: Job,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const startedAt = performance.now();
   let agent: Agent | undefined;
   let failure: string | undefined;
   try {
-    const trajectory = await connection.open(job.id, job.project.name, signal);
+    const trajectory = await client.open({ trajectoryId: job.id, group: job.project.name, signal });
     agent = new Agent(job, trajectory, (text) => progress.say(`${job.id}: ${text}`));
     await agent.run().finally(() => trajectory.close());
   } catch (error) {

@@ -1,7 +1,6 @@
 // The scripted agent: in one trajectory it unpacks a project, puts a fault in, sees the project's own suite fail, looks
 // for the fault, mends the file with write_file, and sees the suite pass. It knows the fault and nothing of the slot.
-import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
-import type { ToolResult, Trajectory } from "./client.js";
+import type { ToolResult, Trajectory } from "../../src/client/index.js";
 import type { Sources } from "./fetch.js";
 import type { Fault, Project } from "./projects.js";
 import type { SuiteSummary } from "./suite.js";
@@ -122,14 +121,14 @@ export class Agent {
 
   async #succeed(tool: string, args: Record<string, unknown>): Promise<ToolResult> {
     const result = await this.#call(tool, args, QUICK_S);
-    if (result.status !== CallStatus.CALL_STATUS_OK) throw new Error(described(tool, result));
+    if (!result.success) throw new Error(described(tool, result));
     return result;
   }
 
   async #call(tool: string, args: Record<string, unknown>, timeoutS: number): Promise<ToolResult> {
-    const result = await this.trajectory.call(tool, args, timeoutS);
-    this.repair.calls.push({ tool, queueMs: milliseconds(result.queueTime), execMs: milliseconds(result.execTime) });
-    if (tool === "bash" && result.metadata?.sandboxed !== true) this.repair.sandboxed = false;
+    const result = await this.trajectory.call(tool, args, { timeoutS });
+    this.repair.calls.push({ tool, queueMs: result.queueMs, execMs: result.execMs });
+    if (tool === "bash" && result.metadata.sandboxed !== true) this.repair.sandboxed = false;
     return result;
   }
 
@@ -138,12 +137,8 @@ export class Agent {
   }
 }
 
-function milliseconds(duration: ToolResult["execTime"]): number {
-  return duration === undefined ? 0 : Number(duration.seconds) * 1000 + duration.nanos / 1e6;
-}
-
 function described(tool: string, result: ToolResult): string {
-  return `${tool} ended ${CallStatus[result.status]}: ${result.error}\n${lastLines(result.output)}`;
+  return `${tool} ended ${result.status}: ${result.error}\n${lastLines(result.output)}`;
 }
 
 function lastLines(text: string): string {

@@ -1,5 +1,5 @@
 // What the demo prints: a line per step while it runs, then a table per trajectory and the totals.
-import type { GetStatusResponse } from "../../src/gen/switchyard/v1/status.js";
+import type { ServerStatus } from "../../src/client/index.js";
 import type { Job, Repair, SuiteRun } from "./repair.js";
 
 export interface Outcome {
@@ -19,7 +19,7 @@ export class Progress {
   }
 }
 
-export function printReport(outcomes: readonly Outcome[], status: GetStatusResponse | undefined): void {
+export function printReport(outcomes: readonly Outcome[], status: ServerStatus | undefined): void {
   console.log(`\n${table(outcomes)}\n`);
   for (const line of totals(outcomes, status)) console.log(line);
   for (const { job, failure } of outcomes) if (failure !== undefined) console.log(`\n${job.id}: ${failure}`);
@@ -41,7 +41,7 @@ function table(outcomes: readonly Outcome[]): string {
   return aligned([head, ...rows]);
 }
 
-function totals(outcomes: readonly Outcome[], status: GetStatusResponse | undefined): readonly string[] {
+function totals(outcomes: readonly Outcome[], status: ServerStatus | undefined): readonly string[] {
   const calls = outcomes.flatMap(({ repair }) => repair.calls);
   const repaired = outcomes.filter(({ failure }) => failure === undefined);
   const perProject = new Map(repaired.map(({ job, repair }) => [job.project.name, repair.after?.tests ?? 0]));

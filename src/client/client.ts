@@ -1,0 +1,221 @@
+// The client of one server: its connections, and the trajectories open on them.
+import { randomBytes, randomUUID } from "node:crypto";
+import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
+import { systemClock } from "../core/clock.js";
+import { ReleaseTrajectoryRequest, ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
+import type { Backoff } from "./backoff.js";
+import { ChannelPool } from "./channel-pool.js";
+import { SwitchyardClientError } from "./errors.js";
+import { connectOver } from "./grpc-stream.js";
+import { durationOf, encodeExecute, type ToolArguments } from "./messages.js";
+import { type ServerStatus, serverStatusOf, type ToolDescription, toolsOf } from "./server-status.js";
+import type { SessionTimes } from "./session.js";
+import { type ToolResult, toolResultOf } from "./tool-result.js";
+import { type CallOptions, Trajectory, type TrajectoryKey } from "./trajectory.js";
+import { request, type UnaryMethod } from "./unary.js";
+
+/** Times are milliseconds. */
+export interface ClientOptions {
+  /** Of `@grpc/grpc-js`. Default: none, and no TLS. */
+  readonly credentials?: ChannelCredentials;
+  /** Streams and requests that share one connection: 1–500. Default: 400. More connections are opened as needed. */
+  readonly streamsPerConnection?: number;
+  /** Waits between attempts: random, up to a bound that doubles from `initialMs` to `maxMs`. Default: 100, 10,000. */
+  readonly backoff?: Partial<Backoff>;
+  /** How long `open()` keeps trying. Default: 30,000. */
+  readonly openTimeoutMs?: number;
+  /** How long an open trajectory, or a request, keeps trying to reach the server again. Default: 600,000. */
+  readonly reconnectTimeoutMs?: number;
+  /** How long one attempt may wait for `opened`. Default: 20,000. */
+  readonly attemptTimeoutMs?: number;
+  /** A stream on which nothing came for so long is replaced; the server sends something every 20 s. Default: 60,000. */
+  readonly silenceMs?: number;
+  /** An idle connection is tested so often, and given up when no answer comes in time. Default: 30,000 and 10,000. */
+  readonly keepaliveMs?: number;
+  readonly keepaliveTimeoutMs?: number;
+}
+
+export interface OpenOptions {
+  /** Matches `[A-Za-z0-9._:-]{1,128}`. Default: a random one. One that lives is resumed. */
+  readonly trajectoryId?: string;
+  /** Guards the trajectory; at most 1,024 bytes. Default: a random one. */
+  readonly resumeToken?: string;
+  /** Groups take turns in waiting for slots. Default: empty, a group like any other. */
+  readonly group?: string;
+  /** Where its slot comes from. Default: the pool `default`. */
+  readonly pool?: string;
+  /** Environment variables of every command; at most 64 KiB. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Seconds that it outlives its stream; clamped to `limits.leaseMaxMs`. Default: the server's (120). */
+  readonly leaseS?: number;
+  /** Acquire a slot now instead of at the first call. */
+  readonly acquireSlot?: boolean;
+  /** Fail with `TRAJECTORY_UNKNOWN` when there is nothing to resume. */
+  readonly requireResume?: boolean;
+  /**
+   * What to do when the server forgot the trajectory while there was no stream (its lease ended, or the server did). Calls
+   * that had been sent end `LOST` either way. `restart` (default): the trajectory begins anew, in an empty workspace, and
+   * calls that were never sent run there, unless they have a `slotGeneration`: then they end `NOT_STARTED`. `fail`: if
+   * any call was sent before, the trajectory fails with `TRAJECTORY_UNKNOWN`.
+   */
+  readonly onLifeLost?: "restart" | "fail";
+  /** Aborted: pending calls reject with `CLOSED`, and the trajectory is released as far as the server can be told. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ExecuteOptions extends CallOptions {
+  readonly resumeToken?: string;
+  readonly group?: string;
+  readonly pool?: string;
+}
+
+const DEFAULTS = {
+  streamsPerConnection: 400,
+  openTimeoutMs: 30_000,
+  reconnectTimeoutMs: 600_000,
+  attemptTimeoutMs: 20_000,
+  silenceMs: 60_000,
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 10_000,
+} as const;
+const BACKOFF: Backoff = { initialMs: 100, maxMs: 10_000 };
+
+const { execute, getStatus, listTools, releaseTrajectory } = ToolExecutorServiceService;
+const NOTHING = new Uint8Array();
+
+/**
+ * ```ts
+ * const client = new SwitchyardClient("127.0.0.1:50051");
+ * const trajectory = await client.open();
+ * const { output } = await trajectory.call("bash", { command: "ls" });
+ * await trajectory.close();
+ * client.close();
+ * ```
+ */
+export class SwitchyardClient {
+  readonly #pool: ChannelPool;
+  readonly #backoff: Backoff;
+  readonly #times: SessionTimes;
+  readonly #trajectories = new Set<Trajectory>();
+  #closed = false;
+
+  /** `address`: `host:port`, or another target that gRPC knows. Connects when something is asked for. */
+  constructor(address: string, options: ClientOptions = {}) {
+    const all = { ...DEFAULTS, ...options };
+    const { streamsPerConnection: streamsMax } = all;
+    if (!(Number.isInteger(streamsMax) && streamsMax >= 1 && streamsMax <= 500)) {
+      throw new RangeError(`streamsPerConnection is ${streamsMax}; it must be a whole number from 1 to 500`);
+    }
+    this.#backoff = { ...BACKOFF, ...options.backoff };
+    this.#times = { ...all, backoff: this.#backoff };
+    this.#pool = new ChannelPool({
+      address,
+      credentials: options.credentials ?? credentials.createInsecure(),
+      streamsMax,
+      keepaliveMs: all.keepaliveMs,
+      keepaliveTimeoutMs: all.keepaliveTimeoutMs,
+      backoff: this.#backoff,
+    });
+  }
+
+  /**
+   * Opens a trajectory, or resumes it. Rejects with the server's reason, with `UNREACHABLE` after `openTimeoutMs`, or with
+   * `CLOSED`. A trajectory that is not needed any more should be closed or released: until then it holds its slot.
+   */
+  async open(options: OpenOptions = {}): Promise<Trajectory> {
+    this.#checkOpen();
+    const { trajectoryId = randomUUID(), resumeToken = randomBytes(24).toString("base64url") } = options;
+    const { group = "", pool = "", env = {}, leaseS, acquireSlot = false } = options;
+    const lease = durationOf("leaseS", leaseS);
+    const parts = {
+      ...this.#times,
+      connect: connectOver(this.#pool),
+      clock: systemClock,
+      random: Math.random,
+      open: { trajectoryId, resumeToken, group, pool, env: { ...env }, acquireSlot, lease },
+      requireResume: options.requireResume ?? false,
+      onLifeLost: options.onLifeLost ?? "restart",
+    } as const;
+    return Trajectory.open(parts, options.signal, {
+      began: (it) => this.#trajectories.add(it),
+      ended: (it) => this.#trajectories.delete(it),
+    });
+  }
+
+  /**
+   * One call without a stream, in the same trajectory state as one. Asked again, with the same `uniqId`, while the server
+   * cannot be reached; if that server dies meanwhile, the call may have run in it, too. An aborted `signal` rejects with its
+   * reason, and cancels nothing at the server.
+   */
+  async execute(
+    trajectoryId: string,
+    name: string,
+    args: ToolArguments = {},
+    options: ExecuteOptions = {},
+  ): Promise<ToolResult> {
+    const { resumeToken = "", group = "", pool = "", signal, uniqId = randomUUID(), ...fields } = options;
+    const call = { ...fields, uniqId, name, arguments: args };
+    const bytes = encodeExecute({ trajectoryId, resumeToken, group, pool }, call);
+    const { result } = await this.#request(execute, bytes, signal);
+    if (result === undefined) throw new SwitchyardClientError("UNKNOWN", "the server answered without a result");
+    return toolResultOf(result);
+  }
+
+  /** Ends a trajectory of any client. Rejects with `TRAJECTORY_UNKNOWN` when it does not live. */
+  async releaseTrajectory(
+    key: TrajectoryKey,
+    options: { readonly resetWorkspace?: boolean } = {},
+  ): Promise<{ readonly wiped: boolean }> {
+    const { trajectoryId, resumeToken } = key;
+    const target = { $case: "trajectoryId", value: trajectoryId } as const;
+    return this.#release({ target, resumeToken, resetWorkspace: options.resetWorkspace ?? false });
+  }
+
+  /** Ends all trajectories of a group that have this token. None at all is no error. */
+  async releaseGroup(
+    group: string,
+    options: { readonly resumeToken?: string; readonly resetWorkspace?: boolean } = {},
+  ): Promise<{ readonly released: number; readonly wiped: boolean }> {
+    const { resumeToken = "", resetWorkspace = false } = options;
+    return this.#release({ target: { $case: "group", value: group }, resumeToken, resetWorkspace });
+  }
+
+  async listTools(): Promise<readonly ToolDescription[]> {
+    return toolsOf(await this.#request(listTools, NOTHING));
+  }
+
+  async status(): Promise<ServerStatus> {
+    return serverStatusOf(await this.#request(getStatus, NOTHING));
+  }
+
+  /**
+   * Cuts every stream and connection: pending calls reject with `CLOSED`. It tells the server nothing: what was not closed or
+   * released before goes on there until its lease ends.
+   */
+  close(): void {
+    this.#closed = true;
+    const error = new SwitchyardClientError("CLOSED", "the client was closed");
+    for (const trajectory of [...this.#trajectories]) trajectory.abandon(error);
+    this.#pool.close();
+  }
+
+  #release(message: ReleaseTrajectoryRequest): Promise<{ released: number; wiped: boolean }> {
+    return this.#request(releaseTrajectory, ReleaseTrajectoryRequest.encode(message).finish());
+  }
+
+  async #request<T>(method: UnaryMethod<T>, bytes: Uint8Array, signal?: AbortSignal): Promise<T> {
+    this.#checkOpen();
+    return request(method, bytes, {
+      pool: this.#pool,
+      clock: systemClock,
+      random: Math.random,
+      backoff: this.#backoff,
+      timeoutMs: this.#times.reconnectTimeoutMs,
+      signal,
+    });
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new SwitchyardClientError("CLOSED", "the client was closed");
+  }
+}

@@ -1,0 +1,11 @@
+// `switchyard/client`: what a program that uses a Switchyard server imports.
+// biome-ignore-all lint/performance/noBarrelFile: a package's entry point, imported by nothing in here
+export type { Backoff } from "./backoff.js";
+export { type ClientOptions, type ExecuteOptions, type OpenOptions, SwitchyardClient } from "./client.js";
+export { CallRejectedError, type ErrorReason, SwitchyardClientError } from "./errors.js";
+export type { TrajectoryEvent } from "./events.js";
+export type { ToolArguments } from "./messages.js";
+export type { PoolStatus, ServerStatus, ToolDescription } from "./server-status.js";
+export type { ServerLimits, UnclaimedState } from "./server-view.js";
+export type { ToolResult } from "./tool-result.js";
+export type { CallOptions, Trajectory, TrajectoryKey } from "./trajectory.js";
