@@ -24,7 +24,10 @@ export class PendingCalls {
   readonly #unfollowed = new Map<string, Outcome | undefined>();
 
   /** Resolves when all of `calls` have ended; `onFinished` comes for each, with its index. */
-  add(calls: readonly Omit<Pending, "finish" | "cancelled">[], onFinished: (index: number, outcome: Outcome) => void): Promise<void> {
+  add(
+    calls: readonly Omit<Pending, "finish" | "cancelled">[],
+    onFinished: (index: number, outcome: Outcome) => void,
+  ): Promise<void> {
     let left = calls.length;
     return new Promise<void>((resolve, reject) => {
       this.#batches.add(reject);

@@ -64,6 +64,11 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
     if (role.end === "server") this.mark();
   }
 
+  /** Of the server that is heeded. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

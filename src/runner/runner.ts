@@ -166,6 +166,7 @@ export class Runner {
 
   /** One that is open already was opened before the link broke. */
   async #openSlot({ slot, seq }: OpenSlot): Promise<void> {
+    const { epoch } = this.link;
     const place = this.#places[slot];
     if (!place) return this.#send({ $case: "slotOpened", value: { slot, seq, error: "no such slot" } });
     await place.closing;
@@ -175,7 +176,8 @@ export class Runner {
       });
     }
     const error = (await place.opening) ?? "";
-    this.#send({ $case: "slotOpened", value: { slot, seq, error } });
+    // A server that came meanwhile has not asked.
+    if (this.link.epoch === epoch) this.#send({ $case: "slotOpened", value: { slot, seq, error } });
   }
 
   #leaseSlot(lease: LeaseSlot): void {
@@ -187,13 +189,14 @@ export class Runner {
 
   /** Answered after the results of all its calls. */
   async #closeSlot({ slot, seq }: CloseSlot): Promise<void> {
+    const { epoch } = this.link;
     const place = this.#places[slot];
     if (!place) return this.#send({ $case: "slotClosed", value: { slot, seq, error: "no such slot" } });
     place.closing ??= outcomeOf(close(place)).finally(() => {
       place.closing = undefined;
     });
     const error = await place.closing;
-    this.#send({ $case: "slotClosed", value: { slot, seq, error } });
+    if (this.link.epoch === epoch) this.#send({ $case: "slotClosed", value: { slot, seq, error } });
   }
 
   #runBatch({ calls, timeoutS }: RunBatch): void {
