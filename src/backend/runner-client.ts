@@ -26,7 +26,6 @@ interface Pending {
   reject(error: SwitchyardError): void;
 }
 
-/** Between two pings of a link, in milliseconds. */
 const PING_MS = 10_000;
 /** So many pings in a row without a word from the runner, and it is lost. Counted, since our own loop may have slept. */
 const UNANSWERED_MAX = 3;
@@ -48,8 +47,11 @@ export class RunnerClient implements Runner {
   readonly #opening = new Map<number, Pending>();
   readonly #closing = new Map<number, Pending>();
   readonly #events = new EventEmitter<{ slotFailed: [slot: number, error: SwitchyardError] }>();
+  /** Slots that were asked to open since they last failed. */
+  readonly #mayFail = new Set<number>();
   #pings: NodeJS.Timeout | undefined;
   #unanswered = 0;
+  #pongsDue = 0;
 
   constructor(
     readonly id: string,
@@ -93,6 +95,7 @@ export class RunnerClient implements Runner {
   }
 
   openSlot(slot: number): Promise<void> {
+    this.#mayFail.add(slot);
     return this.#ask(this.#opening, slot, { $case: "openSlot", value: { slot } });
   }
 
@@ -161,7 +164,9 @@ export class RunnerClient implements Runner {
     this.#unanswered = 0;
     switch (frame?.$case) {
       case "ready":
-        this.#ready?.resolve(frame.value);
+        if (!this.#ready) return this.violation("that it is ready, unasked");
+        this.#ready.resolve(frame.value);
+        this.#ready = undefined;
         break;
       case "slotOpened":
         this.#answer(this.#opening, frame.value.slot, frame.value.error);
@@ -176,9 +181,11 @@ export class RunnerClient implements Runner {
         this.#slotFailed(frame.value.slot, frame.value.error);
         break;
       case "pong":
+        if (this.#pongsDue === 0) return this.violation("a pong that nobody asked for");
+        this.#pongsDue -= 1;
         break;
       case undefined:
-        this.#violation("an empty frame");
+        this.violation("an empty frame");
         break;
       default:
         frame satisfies never;
@@ -188,22 +195,22 @@ export class RunnerClient implements Runner {
   #answer(pending: Map<number, Pending>, slot: number, error: string): void {
     const waiting = pending.get(slot);
     pending.delete(slot);
-    if (!waiting) return this.#violation(`an answer for slot ${slot} that nobody asked for`);
+    if (!waiting) return this.violation(`an answer for slot ${slot} that nobody asked for`);
     if (error) waiting.reject(new SwitchyardError("SANDBOX_UNAVAILABLE", error.slice(0, 1000)));
     else waiting.resolve();
   }
 
   #finish(frame: CallFinished): void {
     const pending = this.#calls.get(frame.callId);
-    if (!pending) return this.#violation("a result for a call that it does not have");
+    if (!pending) return this.violation("a result for a call that it does not have");
     const outcome = outcomeOfFrame(frame, this.init);
-    if (!outcome) return this.#violation("a result that no call can have");
+    if (!outcome) return this.violation("a result that no call can have");
     this.#calls.delete(frame.callId);
     pending.finish(outcome);
   }
 
   #slotFailed(slot: number, error: string): void {
-    if (slot >= this.slots) return this.#violation(`word of slot ${slot}, which it does not have`);
+    if (!this.#mayFail.delete(slot)) return this.violation(`word of slot ${slot}, which cannot have failed`);
     this.#events.emit("slotFailed", slot, new SwitchyardError("RUNNER_LOST", error.slice(0, 1000)));
   }
 
@@ -212,16 +219,18 @@ export class RunnerClient implements Runner {
       this.#fail("RUNNER_LOST", `runner has been silent for ${(UNANSWERED_MAX * PING_MS) / 1000} s`);
     } else {
       this.#unanswered += 1;
+      this.#pongsDue += 1;
       this.#send({ $case: "ping", value: { seq: 0n } });
     }
   }
 
   #linkClosed(error: Error | undefined): void {
-    if (error instanceof NotAFrame) this.#violation(`bytes that are no frame: ${error.message}`);
+    if (error instanceof NotAFrame) this.violation(`bytes that are no frame: ${error.message}`);
     else this.#fail("RUNNER_LOST", error ? `link broken: ${error.message}` : "link closed");
   }
 
-  #violation(what: string): void {
+  /** It sent what no honest runner sends, and is lost. */
+  violation(what: string): void {
     this.#fail("RUNNER_VIOLATION", `runner sent ${what}`);
   }
 

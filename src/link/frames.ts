@@ -25,8 +25,7 @@ export class FrameReader {
 
   /** The frames that `chunk` completes, in order. Throws when a frame announces more than `bytesMax`. */
   *push(chunk: Buffer): Generator<Buffer> {
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
+    this.#hold(chunk);
     for (;;) {
       const size = this.#peekSize();
       if (size === undefined || this.#heldBytes < size.prefix + size.body) return;
@@ -37,6 +36,17 @@ export class FrameReader {
       this.#heldBytes = rest.length;
       yield all.subarray(size.prefix, end);
     }
+  }
+
+  /** Small chunks are joined with what came before, each byte a few times at most: a million of one byte cost a megabyte. */
+  #hold(chunk: Buffer): void {
+    this.#heldBytes += chunk.length;
+    let last = chunk;
+    for (let before = this.#held.at(-1); before && before.length <= last.length; before = this.#held.at(-1)) {
+      this.#held.pop();
+      last = Buffer.concat([before, last]);
+    }
+    this.#held.push(last);
   }
 
   #peekSize(): { prefix: number; body: number } | undefined {

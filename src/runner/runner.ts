@@ -36,7 +36,7 @@ type Operation = NonNullable<RunCall["operation"]>;
 export class Runner {
   #slots: Slot[] = [];
   #init: Init | undefined;
-  readonly #running = new Map<bigint, { readonly slot: number; readonly abort: AbortController }>();
+  readonly #running = new Map<bigint, { slot: number; abort: AbortController; ended: Promise<void> }>();
   #watch: Watch | undefined;
   #grace: NodeJS.Timeout | undefined;
   #ending = false;
@@ -133,22 +133,27 @@ export class Runner {
         return slot.isLeased;
       },
       uid: slot.uid,
-      diskFolder: slot.diskFolder,
-      overMemory: () => {
-        if (!this.#abortCalls(index, "memory")) slot.killAll();
+      folder: slot.folder,
+      get weight() {
+        return slot.weight;
       },
-      overWorkspace: (bytes) => {
-        this.#abortCalls(index, "workspace");
-        slot.fail(`its workspace holds ${bytes} bytes, over its limit`);
+      weigh: () => slot.weigh(),
+      overMemory: () => {
+        if (this.#abortCalls(index, "memory").length === 0) slot.killAll();
+      },
+      overForGood: (why) => {
+        const ended = this.#abortCalls(index, "limit");
+        // In this order, or the call would count as lost with its slot.
+        void Promise.all(ended).then(() => slot.fail(`${why}, over its limit`));
       },
     };
   }
 
-  /** Whether there was a call to abort. */
-  #abortCalls(slot: number, reason: AbortReason): boolean {
+  /** The ends of the calls that there were to abort. */
+  #abortCalls(slot: number, reason: AbortReason): Promise<void>[] {
     const calls = [...this.#running.values()].filter((call) => call.slot === slot);
     for (const { abort } of calls) abort.abort(reason);
-    return calls.length > 0;
+    return calls.map(({ ended }) => ended);
   }
 
   async #openSlot(index: number): Promise<void> {
@@ -162,16 +167,18 @@ export class Runner {
   }
 
   #runBatch(batch: RunBatch): void {
-    for (const call of batch.calls) void this.#runCall(call, batch.timeoutS);
+    for (const call of batch.calls) {
+      const abort = new AbortController();
+      const ended = this.#runCall(call, batch.timeoutS, abort.signal);
+      this.#running.set(call.callId, { slot: call.slot, abort, ended });
+    }
   }
 
-  async #runCall(call: RunCall, timeoutS: number): Promise<void> {
-    const abort = new AbortController();
-    this.#running.set(call.callId, { slot: call.slot, abort });
+  async #runCall(call: RunCall, timeoutS: number, cancelled: AbortSignal): Promise<void> {
     const start = performance.now();
     let finished: Finished;
     try {
-      finished = await this.#operate(call, timeoutS, abort.signal);
+      finished = await this.#operate(call, timeoutS, cancelled);
       if (wasKilled(finished) && this.#watch?.outOfMemorySince(start)) finished = { ...finished, ...OUT_OF_MEMORY };
     } catch (error) {
       // Nothing of it ran: a run begins only once it was handed over. A slot that is full is its own code's doing.

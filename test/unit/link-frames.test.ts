@@ -49,3 +49,14 @@ test("frames before an over-long one are still had", () => {
   });
   assert.deepEqual(seen, [3]);
 });
+
+test("a frame that comes byte by byte costs what it weighs, not what its pieces do", () => {
+  const size = 1_000_000;
+  const reader = new FrameReader(2 * size);
+  const heap = process.memoryUsage().heapUsed;
+  reader.push(encodeFrame(Buffer.alloc(size)).subarray(0, 3)).next();
+  for (let at = 1; at < size; at++) assert.equal(reader.push(Buffer.from([1])).next().done, true);
+  const grown = process.memoryUsage().heapUsed - heap;
+  assert.ok(grown < 50 * size, `${grown} bytes`);
+  assert.equal(reader.push(Buffer.from([1])).next().value?.length, size);
+});

@@ -137,6 +137,8 @@ describe("an honest runner", () => {
     const peer = await Peer.ready();
     const failed: string[] = [];
     peer.client.onSlotFailed((slot, error) => failed.push(`${slot} ${error.reason} ${error.message}`));
+    void watched(peer.client.openSlot(1));
+    await peer.say({ $case: "slotOpened", value: { slot: 1 } });
     await peer.say({ $case: "slotFailed", value: { slot: 1, error: "the sandbox died" } });
     assert.deepEqual(failed, ["1 RUNNER_LOST the sandbox died"]);
   });
@@ -209,6 +211,14 @@ const ATTACKS: Record<string, (peer: Peer) => Promise<void>> = {
   "a slot that was not asked for": (peer) => peer.say({ $case: "slotOpened", value: { slot: 1 } }),
   "an answer twice": (peer) =>
     peer.say({ $case: "slotClosed", value: { slot: 0 } }, { $case: "slotClosed", value: { slot: 0 } }),
+  "a second ready": (peer) => peer.say({ $case: "ready", value: { isolation: "namespace", pid: 1 } }),
+  "a pong without a ping": (peer) => peer.say({ $case: "pong", value: { seq: 0n } }),
+  "word of a slot that was never opened": (peer) => peer.say({ $case: "slotFailed", value: { slot: 1, error: "x" } }),
+  "a slot that fails twice": (peer) => {
+    void watched(peer.client.openSlot(1));
+    const failed: Say = { $case: "slotFailed", value: { slot: 1, error: "x" } };
+    return peer.say({ $case: "slotOpened", value: { slot: 1 } }, failed, failed);
+  },
   "word of a slot that it does not have": (peer) => peer.say({ $case: "slotFailed", value: { slot: 2, error: "x" } }),
 };
 

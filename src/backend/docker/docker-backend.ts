@@ -1,6 +1,6 @@
 // The Docker backend: containers through the Engine's API, the link over their attach stream, labels to find them again.
 import { randomBytes } from "node:crypto";
-import { Duplex, PassThrough } from "node:stream";
+import { Duplex } from "node:stream";
 import Docker from "dockerode";
 import { messageOf, SwitchyardError, withContext } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
@@ -9,7 +9,9 @@ import { onceDone } from "../once-done.js";
 import { RunnerClient } from "../runner-client.js";
 import { openRunnerLink } from "../runner-link.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
+import { logRunnerWords } from "../runner-words.js";
 import type { UidBlock } from "../uid-block.js";
+import { splitAttachStream } from "./attach-stream.js";
 import { containerOptions, type DockerPool, INSTANCE_LABEL } from "./container-options.js";
 import { ensureImage, statusCode } from "./image.js";
 import { ensureRuntimeVolume } from "./runtime-volume.js";
@@ -66,10 +68,9 @@ export class DockerBackend implements Backend {
     const nonce = randomBytes(16).toString("hex");
     const identity = { instance: this.options.instance, pool, nonce };
     try {
-      const created = await this.#docker.createContainer({
-        ...containerOptions(identity, settings, this.#runtimeVolume),
-        abortSignal: signal,
-      });
+      signal.throwIfAborted();
+      // Not to be aborted: the daemon would go on making a container that nobody knows of.
+      const created = await this.#docker.createContainer(containerOptions(identity, settings, this.#runtimeVolume));
       const container = await this.#attach(created, nonce, settings);
       try {
         signal.throwIfAborted();
@@ -101,10 +102,7 @@ export class DockerBackend implements Backend {
       });
     if (!(stream instanceof Duplex))
       throw new SwitchyardError("INTERNAL", "Docker's attach stream is not a duplex stream");
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-    this.#docker.modem.demuxStream(stream, stdout, stderr);
-    for (const event of ["end", "close", "error"]) stream.once(event, () => stdout.end());
-    stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
+    const { stdout, stderr } = splitAttachStream(stream);
     const link = openRunnerLink(stdout, stream, nonce);
     const runner = new RunnerClient(
       created.id.slice(0, 12),
@@ -112,6 +110,7 @@ export class DockerBackend implements Backend {
       initFrame(settings, this.options.uids),
       settings.network !== "none",
     );
+    logRunnerWords(stderr, log, () => runner.violation("more words than a runner has"));
     const container = {
       id: created.id,
       address: `docker:${created.id}`,

@@ -14,6 +14,7 @@ import { RUNNER_BUNDLE } from "../package-files.js";
 import { RunnerClient } from "../runner-client.js";
 import { openRunnerLink } from "../runner-link.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
+import { logRunnerWords } from "../runner-words.js";
 import type { UidBlock } from "../uid-block.js";
 
 export interface ProcessBackendOptions {
@@ -81,10 +82,10 @@ export class ProcessBackend implements Backend {
     if (!child.stdin || !child.stdout || !child.stderr) throw new SwitchyardError("INTERNAL", "runner without stdio");
     const id = String(child.pid ?? "none");
     const log = this.options.log.child({ container_id: id });
-    child.stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
     // Only root may give each slot a user of its own.
     const init = initFrame(settings, process.getuid?.() === 0 ? this.options.uids : undefined);
     const runner = new RunnerClient(id, openRunnerLink(child.stdout, child.stdin, nonce), init, true);
+    logRunnerWords(child.stderr, log, () => runner.violation("more words than a runner has"));
     const gone = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
