@@ -1,18 +1,22 @@
 // `npm test`: node scripts/test.mjs SUITE... [flags for node --test]. A suite is a folder of test/; its *.test.ts files
 // run under Node's own test runner. Pure suites run side by side, those that start processes one file at a time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
+// SWITCHYARD_SUITE_SIZE=whole runs the adversarial suite with every attack, at every isolation level.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { availableParallelism, constants } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, constants, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { attackTable } from "./attack-table.mjs";
 import { filesIn, prepare, root } from "./prepare.mjs";
 
 const PURE = new Set(["unit", "sim"]);
 const SANDBOX_IMAGE = "switchyard-sandbox:latest";
-// For one test; the longest waits out a call of 45 s.
+// For one test, and for one file; the longest test waits out a call of 45 s. Attacks have limits of their own.
 const TEST_TIMEOUT_MS = 300_000;
+const ATTACK_FILE_TIMEOUT_MS = 3_600_000;
 const mustRun = Boolean(process.env.CI);
+const isWhole = process.env.SWITCHYARD_SUITE_SIZE === "whole";
 
 const args = process.argv.slice(2);
 const firstFlag = args.findIndex((arg) => arg.startsWith("-"));
@@ -27,19 +31,19 @@ try {
 }
 
 async function main() {
-  if (suites.length === 0) throw new Error("name the suites to run: unit, sim, integration, docker");
+  if (suites.length === 0) throw new Error("name the suites to run: unit, sim, integration, docker, adversarial");
   // The pure ones run the sources as they stand.
   await prepare({ build: suites.every((suite) => PURE.has(suite)) ? "never" : "stale" });
   const totals = new Map();
   const lines = [];
   for (const suite of suites) {
-    const obstacle = suite === "docker" ? await dockerObstacle() : undefined;
+    const obstacle = await obstacleTo(suite);
     if (obstacle !== undefined) {
       lines.push(`${suite}: ${mustRun ? "FAILED" : "left out"}: ${obstacle}`);
       if (mustRun) process.exitCode = 1;
       continue;
     }
-    const { code, counts } = await runSuite(suite);
+    const { code, counts } = suite === "adversarial" ? await runAttacks() : await runSuite(suite);
     const skipped = mustRun && (counts.get("skipped") ?? 0) > 0;
     for (const [name, count] of counts) totals.set(name, (totals.get(name) ?? 0) + count);
     if (code !== 0 || skipped) process.exitCode = 1;
@@ -55,19 +59,31 @@ function spell(counts) {
   return [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "nothing ran";
 }
 
-async function runSuite(suite) {
+/** The suite, and after it what each attack came to. */
+async function runAttacks() {
+  const folder = mkdtempSync(join(tmpdir(), "switchyard-attacks-"));
+  const log = join(folder, "rows");
+  const result = await runSuite("adversarial", { SWITCHYARD_ATTACK_LOG: log });
+  const rows = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
+  rmSync(folder, { recursive: true });
+  console.log(`\n${attackTable(rows.map((row) => JSON.parse(row)))}`);
+  return result;
+}
+
+async function runSuite(suite, settings = {}) {
   const folder = join(root, "test", suite);
   const files = existsSync(folder) ? filesIn(folder).filter((file) => file.endsWith(".test.ts")) : [];
   if (files.length === 0) throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts`);
   const concurrency = PURE.has(suite) ? availableParallelism() : 1;
+  const timeoutMs = suite === "adversarial" ? ATTACK_FILE_TIMEOUT_MS : TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
   const command = [
     ...["--import", "tsx", "--enable-source-maps", "--test", "--test-reporter=spec"],
-    ...[`--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`],
+    ...[`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`],
     ...flags,
     ...files.map((file) => relative(root, file)),
   ];
-  const env = { ...process.env, ...(process.stdout.isTTY && { FORCE_COLOR: "1" }) };
+  const env = { ...process.env, ...settings, ...(process.stdout.isTTY && { FORCE_COLOR: "1" }) };
   const child = spawn(process.execPath, command, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   return watch(child);
 }
@@ -98,7 +114,19 @@ function exitCode(child) {
   return new Promise((resolve) => child.once("exit", (code, signal) => resolve(codeOf(code, signal))));
 }
 
-/** Why the docker suite cannot run here; undefined when it can. */
+/** Why a suite cannot run here; undefined when it can. */
+async function obstacleTo(suite) {
+  if (suite === "docker") return dockerObstacle();
+  return suite === "adversarial" ? ((await dockerObstacle()) ?? (isWhole ? runscObstacle() : undefined)) : undefined;
+}
+
+async function runscObstacle() {
+  const { default: Docker } = await import("dockerode");
+  const { Runtimes } = await new Docker({ timeout: 10_000 }).info();
+  if (Runtimes?.runsc) return undefined;
+  return "the Docker daemon has no runtime named runsc; scripts/docker-up offers it one";
+}
+
 async function dockerObstacle() {
   const { default: Docker } = await import("dockerode");
   const docker = new Docker({ timeout: 10_000 });

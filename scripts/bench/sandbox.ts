@@ -64,7 +64,14 @@ async function startBackend(): Promise<Backend> {
     }),
   );
   const log = pino({ level: "error" });
-  const backend = new DockerBackend({ instance: `bench-${process.pid}`, pools, uids: await UidBlock.claim(), log });
+  const uids = await UidBlock.claim();
+  const backend = new DockerBackend({
+    instance: `bench-${process.pid}`,
+    pools,
+    uids,
+    log,
+    onFenced: () => undefined,
+  });
   await backend.start();
   return backend;
 }
@@ -84,10 +91,13 @@ function runnerOf(containers: readonly Container[]): (worker: number) => Promise
   const slots = containers.flatMap(({ runner }) =>
     Array.from({ length: runner.slots }, (_, slot) => ({ runner, slot })),
   );
+  let calls = 0;
   return async (worker) => {
     const place = slots[worker % slots.length];
     if (!place) throw new Error("no slot");
-    const operation = { slot: place.slot, operation: { kind: "bash", command: "true" } } as const;
+    calls += 1;
+    const call = { uniqId: String(calls), digest: "", forStream: false, context: "" };
+    const operation = { slot: place.slot, ...call, operation: { kind: "bash", command: "true" } } as const;
     await place.runner.runBatch([operation], 30, (_, outcome) => {
       if (outcome.status !== "OK") throw new Error(`${outcome.status}: ${outcome.error}`);
     }).done;

@@ -63,6 +63,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #breaks = 0;
   #resyncs = 0;
   #unanswered = 0;
+  #pongsDue = 0;
   #pings: NodeJS.Timeout | undefined;
   #syncing: NodeJS.Timeout | undefined;
 
@@ -124,7 +125,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #receive(frame: RunnerFrame["frame"]): void {
     this.#unanswered = 0;
     if (!frame) return this.violation("an empty frame");
-    if (frame.$case === "pong") return;
+    if (frame.$case === "pong") return this.#ponged();
     if (frame.$case === "resyncRequest") return this.#resync();
     let taken: RunnerInventory | "more" | undefined;
     try {
@@ -179,7 +180,13 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
       return;
     }
     this.#unanswered += 1;
+    this.#pongsDue += 1;
     this.#link?.send({ frame: { $case: "ping", value: { seq: 0n } } });
+  }
+
+  #ponged(): void {
+    if (this.#pongsDue === 0) return this.violation("a pong that nobody asked for");
+    this.#pongsDue -= 1;
   }
 
   #broken(link: Link<ServerFrame, RunnerFrame>, error: Error | undefined): void {

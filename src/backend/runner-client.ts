@@ -50,6 +50,8 @@ export class RunnerClient implements Runner {
   readonly #leases = new Map<number, SealedLease>();
   /** Results that were delivered and not acknowledged, by slot. */
   readonly #delivered = new Map<number, Set<string>>();
+  /** Slots that were asked to open since they last failed. */
+  readonly #mayFail = new Set<number>();
   readonly #events = new EventEmitter<{ slotFailed: [slot: number, error: SwitchyardError] }>();
 
   constructor(private readonly options: RunnerClientOptions) {
@@ -90,6 +92,7 @@ export class RunnerClient implements Runner {
       if (!ready) throw new SwitchyardError("RUNNER_LOST", "it was never made ready");
       this.#take(ready);
       return slots.map(({ open, calls, ...lease }, index) => {
+        if (open) this.#mayFail.add(index);
         if (lease.record.length === 0) return { open };
         const binding = unsealLease(lease, this.options.key);
         if (!binding) throw this.#violation(`a lease of slot ${index} that no server has given`);
@@ -103,6 +106,7 @@ export class RunnerClient implements Runner {
   }
 
   openSlot(slot: number): Promise<void> {
+    this.#mayFail.add(slot);
     return this.#lostError ? Promise.reject(this.#lostError) : this.#opening.ask(slot);
   }
 
@@ -196,7 +200,7 @@ export class RunnerClient implements Runner {
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
       for (const { uniqId, outcome } of calls.values()) if (outcome) this.#comeAgain(slot, uniqId, outcome);
       const isChanging = this.#opening.has(slot) || this.#closing.has(slot);
-      if (!open && !isChanging) this.#slotFailed(slot, "it died while the link was broken");
+      if (!open && !isChanging && this.#mayFail.has(slot)) this.#slotFailed(slot, "it died while the link was broken");
     }
     for (const { slot, uniqId } of this.#calls.cancelled) this.#cancel(slot, uniqId);
   }
@@ -212,7 +216,9 @@ export class RunnerClient implements Runner {
   #receive(frame: NonNullable<RunnerFrame["frame"]>): void {
     switch (frame.$case) {
       case "ready":
-        this.#ready?.resolve(frame.value);
+        if (!this.#ready) return void this.#violation("that it is ready, unasked");
+        this.#ready.resolve(frame.value);
+        this.#ready = undefined;
         break;
       case "slotOpened":
         if (!this.#opening.answer(frame.value)) this.#violation("an answer that nobody asked for");
@@ -247,7 +253,7 @@ export class RunnerClient implements Runner {
   }
 
   #slotFailed(slot: number, error: string): void {
-    if (slot >= this.slots) return void this.#violation(`word of slot ${slot}, which it does not have`);
+    if (!this.#mayFail.delete(slot)) return void this.#violation(`word of slot ${slot}, which cannot have failed`);
     this.#events.emit("slotFailed", slot, new SwitchyardError("RUNNER_LOST", error.slice(0, 1000)));
   }
 

@@ -22,7 +22,7 @@ const LAST_RESULTS_MS = 5_000;
 
 /** Rejects, with nothing left behind, when any part cannot start. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
-  const instance = config.instance || instanceOf(config.listen);
+  const instance = instanceOf(config);
   const unlock = await lockInstance(instance);
   const undo: (() => unknown)[] = [unlock];
   try {
@@ -232,7 +232,8 @@ function makePool(name: string, pool: PoolConfig, backend: Backend, log: Logger)
 }
 
 /** With port 0 no later server could mean the same instance, so its name is random. */
-function instanceOf(listen: string): string {
+export function instanceOf({ instance, listen }: Pick<Config, "instance" | "listen">): string {
+  if (instance) return instance;
   const name = listen.replace(/[^A-Za-z0-9._-]+/g, "-");
   return listen.endsWith(":0") ? `${name}-${randomUUID().slice(0, 8)}` : name;
 }

@@ -48,8 +48,7 @@ export class FrameReader {
 
   /** The frames that `chunk` completes, in order. Throws for one that is over `bytesMax` or has no trailer. */
   *push(chunk: Buffer): Generator<TaggedBody> {
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
+    this.#hold(chunk);
     for (;;) {
       const size = this.#peekSize();
       if (size === undefined || this.#heldBytes < size.prefix + size.body + TRAILER_BYTES) return;
@@ -62,6 +61,17 @@ export class FrameReader {
       if (!isWhole || all[trailer + TRAILER_BYTES - 1] !== LAST_BYTE) throw new Error("frame without its trailer");
       yield { epoch: all.readUIntBE(trailer, EPOCH_BYTES), body: all.subarray(size.prefix, trailer) };
     }
+  }
+
+  /** Small chunks are joined with what came before, each byte a few times at most: a million of one byte cost a megabyte. */
+  #hold(chunk: Buffer): void {
+    this.#heldBytes += chunk.length;
+    let last = chunk;
+    for (let before = this.#held.at(-1); before && before.length <= last.length; before = this.#held.at(-1)) {
+      this.#held.pop();
+      last = Buffer.concat([before, last]);
+    }
+    this.#held.push(last);
   }
 
   #peekSize(): { prefix: number; body: number } | undefined {

@@ -8,7 +8,9 @@ export class OutputCollector {
   readonly #headMax: number;
   readonly #head: Buffer[] = [];
   #headBytes = 0;
-  #tail: Buffer[] = [];
+  /** A ring, made when the head is full: chunks that were kept themselves would be garbage by the gigabyte. */
+  #tail: Buffer = Buffer.alloc(0);
+  #tailEnd = 0;
   #tailBytes = 0;
   #bytes = 0;
 
@@ -32,25 +34,22 @@ export class OutputCollector {
     if (toHead < chunk.length) this.#pushTail(chunk.subarray(Math.max(toHead, chunk.length - this.#headMax)));
   }
 
+  /** Takes no more than the ring holds. */
   #pushTail(chunk: Buffer): void {
-    this.#tail.push(Buffer.from(chunk));
-    this.#tailBytes += chunk.length;
-    for (let first = this.#tail[0]; first && this.#tailBytes - first.length >= this.#headMax; first = this.#tail[0]) {
-      this.#tail.shift();
-      this.#tailBytes -= first.length;
-    }
-    // Many small chunks would cost more than their bytes.
-    if (this.#tail.length > 64) {
-      const newest = Buffer.from(Buffer.concat(this.#tail).subarray(-this.#headMax));
-      this.#tail = [newest];
-      this.#tailBytes = newest.length;
-    }
+    if (this.#tail.length === 0) this.#tail = Buffer.alloc(this.#headMax);
+    const copied = chunk.copy(this.#tail, this.#tailEnd);
+    chunk.copy(this.#tail, 0, copied);
+    this.#tailEnd = (this.#tailEnd + chunk.length) % this.#headMax;
+    this.#tailBytes = Math.min(this.#tailBytes + chunk.length, this.#headMax);
   }
 
   /** What was kept. `missing` bytes lie between head and tail; with none missing the tail is empty. */
   kept(): { head: Buffer; tail: Buffer; missing: number } {
     const head = Buffer.concat(this.#head);
-    const tail = Buffer.concat(this.#tail).subarray(-this.#headMax);
+    const isFull = this.#tailBytes === this.#headMax;
+    const tail = isFull
+      ? Buffer.concat([this.#tail.subarray(this.#tailEnd), this.#tail.subarray(0, this.#tailEnd)])
+      : this.#tail.subarray(0, this.#tailBytes);
     const missing = this.#bytes - head.length - tail.length;
     return missing === 0
       ? { head: Buffer.concat([head, tail]), tail: Buffer.alloc(0), missing }

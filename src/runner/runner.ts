@@ -221,13 +221,18 @@ function watched({ slot, calls }: Place): WatchedSlot {
       return slot.isLeased;
     },
     uid: slot.uid,
-    diskFolder: slot.diskFolder,
-    overMemory: () => {
-      if (!calls.abortAll("memory")) slot.killAll();
+    folder: slot.folder,
+    get weight() {
+      return slot.weight;
     },
-    overWorkspace: (bytes) => {
-      calls.abortAll("workspace");
-      slot.fail(`its workspace holds ${bytes} bytes, over its limit`);
+    weigh: () => slot.weigh(),
+    overMemory: () => {
+      if (calls.abortAll("memory").length === 0) slot.killAll();
+    },
+    overForGood: (why) => {
+      const ended = calls.abortAll("limit");
+      // In this order, or the call would count as lost with its slot.
+      void Promise.all(ended).then(() => slot.fail(`${why}, over its limit`));
     },
   };
 }

@@ -76,11 +76,11 @@ export class SlotCalls {
     this.#calls.get(uniqId)?.running?.abort.abort("cancel" satisfies AbortReason);
   }
 
-  /** Whether there was a call to abort. */
-  abortAll(reason: AbortReason): boolean {
+  /** The ends of the calls that there were to abort. */
+  abortAll(reason: AbortReason): Promise<void>[] {
     const running = this.#running();
     for (const { abort } of running) abort.abort(reason);
-    return running.length > 0;
+    return running.map(({ ended }) => ended);
   }
 
   acknowledge(uniqIds: readonly string[]): void {

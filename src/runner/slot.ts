@@ -12,6 +12,7 @@ import { removeTree } from "../core/remove-tree.js";
 import { Launcher, type Run, type RunFields, SEARCH_PATH } from "./sandbox/launcher.js";
 import { runFolder, type SandboxKind, type SlotLimits, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
 import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
+import { NO_WEIGHT, type Weight } from "./sandbox/weight.js";
 
 export interface SlotSettings {
   readonly kind: SandboxKind;
@@ -52,10 +53,14 @@ export class Slot {
     return this.settings.uid;
   }
 
-  /** What counts as its workspace on disk; undefined when the workspace is a file system of its own. */
-  get diskFolder(): string | undefined {
-    const { kind, limits } = this.settings;
-    return limits.workspaceInMemory && kind !== "uid" ? undefined : this.folder;
+  /** What its launcher last said that it holds. */
+  get weight(): Weight {
+    return this.#launcher?.weight ?? NO_WEIGHT;
+  }
+
+  /** Asks its launcher for a new weight. */
+  weigh(): void {
+    this.#launcher?.weigh();
   }
 
   /** Where commands see the workspace; known once the slot is open. */

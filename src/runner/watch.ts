@@ -1,32 +1,52 @@
-// Looks once a second at what the kernel does not bound for us: the memory of each slot and the size of its workspace,
-// and remembers when the container's memory limit last killed something.
+// Looks once a second at what the kernel does not bound for us: the memory of each slot, and the size of its workspace in
+// bytes and in files; and remembers when the container's memory limit last killed something.
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { userOf } from "./sandbox/sweep.js";
+import { statusOf, userIn } from "./sandbox/sweep.js";
+import type { Weight } from "./sandbox/weight.js";
 
 const PERIOD_MS = 1000;
-/** Measuring a workspace may take this share of the time at most; a large one is looked at less often. */
+/** Measuring workspaces may take this share of the time; large ones are looked at less often. */
 const MEASURING_SHARE = 0.1;
+/** However long it took: so long a disk can be filled unseen. */
+const PAUSE_MS_MAX = 5_000;
 const PAGE_BYTES = 4096;
+/** A file system has room for about one file in so many bytes, however empty they are. */
+const BYTES_PER_FILE = 4096;
+/** A slot that is over its memory limit for so long although its processes are killed cannot be mended. */
+const LOOKS_OVER_MAX = 3;
 
 export interface WatchedSlot {
   readonly isLeased: boolean;
   /** User of its processes; absent: every process of the container that is not the runner's is the slot's. */
   readonly uid: number | undefined;
-  /** What counts as its workspace on disk; absent when the kernel bounds it. */
-  readonly diskFolder: string | undefined;
-  overMemory(bytes: number): void;
-  overWorkspace(bytes: number): void;
+  /** What counts as its workspace. */
+  readonly folder: string;
+  /** What it holds beside. */
+  readonly weight: Weight;
+  weigh(): void;
+  overMemory(): void;
+  /** Over a limit that killing its processes does not help against; `why` says of what. */
+  overForGood(why: string): void;
 }
 
 export interface WatchLimits {
   readonly memoryBytes: number;
   readonly workspaceBytes: number;
+  readonly scratchBytes: number;
+}
+
+interface Memory {
+  /** Resident bytes that no other process shares. */
+  own: number;
+  /** The most that one process has of memory that it may share with others; counting all would count it many times. */
+  shared: number;
 }
 
 export class Watch {
   readonly #timer: NodeJS.Timeout;
+  readonly #looksOver = new Map<WatchedSlot, number>();
   #measuring = false;
   #oomKills: number;
   #oomAt = Number.NEGATIVE_INFINITY;
@@ -53,24 +73,39 @@ export class Watch {
   #look(): void {
     this.#countOomKills();
     const leased = this.slots.filter(({ isLeased }) => isLeased);
-    if (leased.length === 0) return;
-    const byUser = memoryByUser();
-    for (const slot of leased) {
-      const bytes = slot.uid === undefined ? sum(byUser.values()) : (byUser.get(slot.uid) ?? 0);
-      if (bytes > this.limits.memoryBytes) slot.overMemory(bytes);
+    const memory = leased.length > 0 ? memoryByUser() : new Map<number, Memory>();
+    for (const slot of this.slots) {
+      if (!slot.isLeased) this.#looksOver.delete(slot);
+      else this.#judge(slot, slot.uid === undefined ? total(memory.values()) : memory.get(slot.uid));
     }
     if (!this.#measuring) void this.#measure(leased);
+  }
+
+  #judge(slot: WatchedSlot, memory: Memory = { own: 0, shared: 0 }): void {
+    const { weight } = slot;
+    const bytes = memory.own + Math.max(memory.shared, weight.memory);
+    const looks = bytes > this.limits.memoryBytes ? (this.#looksOver.get(slot) ?? 0) + 1 : 0;
+    this.#looksOver.set(slot, looks);
+    if (looks > LOOKS_OVER_MAX) slot.overForGood(`it holds ${bytes} bytes of memory`);
+    else if (looks > 0) slot.overMemory();
+    const { scratchBytes } = this.limits;
+    if (weight.entries > scratchBytes / BYTES_PER_FILE) slot.overForGood(`it holds ${weight.entries} files in memory`);
+    slot.weigh();
   }
 
   async #measure(slots: readonly WatchedSlot[]): Promise<void> {
     this.#measuring = true;
     const began = performance.now();
     for (const slot of slots) {
-      if (slot.diskFolder === undefined) continue;
-      const bytes = await diskUsage(slot.diskFolder);
-      if (bytes > this.limits.workspaceBytes && slot.isLeased) slot.overWorkspace(bytes);
+      const bytes = (await diskUsage(slot.folder, "-B1")) + slot.weight.disk;
+      const files = await diskUsage(slot.folder, "--inodes");
+      if (!slot.isLeased) continue;
+      if (bytes > this.limits.workspaceBytes) slot.overForGood(`its workspace holds ${bytes} bytes`);
+      else if (files > this.limits.workspaceBytes / BYTES_PER_FILE) {
+        slot.overForGood(`its workspace holds ${files} files`);
+      }
     }
-    const pauseMs = (performance.now() - began) * (1 / MEASURING_SHARE - 1);
+    const pauseMs = Math.min(PAUSE_MS_MAX, (performance.now() - began) * (1 / MEASURING_SHARE - 1));
     setTimeout(() => {
       this.#measuring = false;
     }, pauseMs).unref();
@@ -83,26 +118,38 @@ export class Watch {
   }
 }
 
-/** Bytes by user that no other process shares, but for the runner and what it started as itself. */
-function memoryByUser(): Map<number, number> {
-  const bytes = new Map<number, number>();
+/** Of all processes but the runner and what it started as itself. */
+function memoryByUser(): Map<number, Memory> {
+  const found = new Map<number, Memory>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid || name === "1") continue;
-    const uid = userOf(name);
-    if (uid !== undefined) bytes.set(uid, (bytes.get(uid) ?? 0) + privateBytes(name));
+    const status = statusOf(name);
+    const uid = userIn(status);
+    if (uid === undefined) continue;
+    found.set(uid, total([found.get(uid) ?? { own: 0, shared: 0 }, memoryOf(name, status)]));
   }
-  return bytes;
+  return found;
 }
 
-function privateBytes(pid: string): number {
+function memoryOf(pid: string, status: string): Memory {
   const [, resident = "0", shared = "0"] = read(`/proc/${pid}/statm`).split(" ");
-  return (Number(resident) - Number(shared)) * PAGE_BYTES;
+  const sharedKb = /^RssShmem:\s+(\d+) kB/m.exec(status)?.[1] ?? 0;
+  return { own: (Number(resident) - Number(shared)) * PAGE_BYTES, shared: Number(sharedKb) * 1024 };
 }
 
-/** Allocated bytes; 0 when it cannot be measured, as while the slot is being wiped. */
-async function diskUsage(folder: string): Promise<number> {
+function total(memories: Iterable<Memory>): Memory {
+  const sum = { own: 0, shared: 0 };
+  for (const { own, shared } of memories) {
+    sum.own += own;
+    sum.shared = Math.max(sum.shared, shared);
+  }
+  return sum;
+}
+
+/** Allocated bytes, or files; 0 when it cannot be measured, as while the slot is being wiped. */
+async function diskUsage(folder: string, unit: "-B1" | "--inodes"): Promise<number> {
   try {
-    const { stdout } = await promisify(execFile)("du", ["-s", "-x", "-B1", folder]);
+    const { stdout } = await promisify(execFile)("du", ["-s", "-x", unit, folder]);
     return Number.parseInt(stdout, 10) || 0;
   } catch {
     return 0;
@@ -121,10 +168,4 @@ function read(path: string): string {
   } catch {
     return "";
   }
-}
-
-function sum(numbers: Iterable<number>): number {
-  let total = 0;
-  for (const number of numbers) total += number;
-  return total;
 }

@@ -92,6 +92,15 @@ test("code in a slot has no capabilities and can gain none", async (t) => {
   }
 });
 
+test("a command may open its own /dev/stdout and /dev/stderr anew, at every level", async (t) => {
+  for (const isolation of ["namespace", "uid", "container"]) {
+    const live = await startDocker(t, { slots_per_container: 1, max_containers: 1, isolation });
+    const stream = await live.open({ trajectoryId: "a" });
+    const { output } = await stream.bash("echo out > /dev/stdout; echo err > /dev/stderr");
+    assert.equal(output, "out\n\n[stderr]\nerr", isolation);
+  }
+});
+
 test("code in a slot has no network", async (t) => {
   const live = await startDocker(t, POOL);
   const stream = await live.open({ trajectoryId: "a" });

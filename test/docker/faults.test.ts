@@ -3,6 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type Docker from "dockerode";
+import { pino } from "pino";
+import { DockerBackend } from "../../src/backend/docker/docker-backend.js";
+import { UidBlock } from "../../src/backend/uid-block.js";
+import { poolSettings } from "../../src/cli/compose.js";
+import { loadConfig } from "../../src/config/load.js";
 import { CallStatus, Fault, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
 import {
   ContainerWatch,
@@ -11,6 +16,7 @@ import {
   type DockerService,
   docker,
   eventually,
+  newInstance,
   onlyContainerOf,
   runBeside,
   startDocker,
@@ -129,4 +135,28 @@ test("killing everything from inside a slot harms nobody else", async (t) => {
   assert.equal((await bystander).slotGeneration, 1);
   assert.deepEqual(await containersOf(live.instance), [container.id]);
   assert.equal((await docker.getContainer(container.id).inspect()).RestartCount, 0);
+});
+
+test("a start that is given up while its container is being made leaves none behind", async (t) => {
+  const config = loadConfig({ env: {}, flags: {} });
+  const [pool] = Object.values(config.pools);
+  assert.ok(pool);
+  const uids = await UidBlock.claim();
+  t.after(uids.release);
+  const instance = newInstance();
+  const pools = new Map([["default", poolSettings(config, pool)]]);
+  const backend = new DockerBackend({
+    instance,
+    pools,
+    uids,
+    log: pino({ level: "fatal" }),
+    onFenced: () => assert.fail(),
+  });
+  await backend.start();
+  for (const ms of [1, 3, 10, 30, 100]) {
+    const begun = AbortSignal.timeout(ms);
+    await assert.rejects(backend.startContainer("default", begun));
+  }
+  await backend.close();
+  assert.deepEqual(await containersOf(instance), []);
 });

@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { CallStatus, Fault } from "../../src/gen/switchyard/v1/call.js";
-import { ContainerWatch, containersOf, newInstance, onlyContainerOf, removeContainersOf } from "../support/docker-engine.js";
+import {
+  ContainerWatch,
+  containersOf,
+  newInstance,
+  onlyContainerOf,
+  removeContainersOf,
+} from "../support/docker-engine.js";
 import { DockerProxy } from "../support/docker-proxy.js";
 import { ServerProcess } from "../support/server-process.js";
 

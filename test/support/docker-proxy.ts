@@ -21,7 +21,7 @@ export class DockerProxy {
 
   private constructor(
     readonly path: string,
-    private readonly server: Server,
+    server: Server,
   ) {
     server.on("connection", (client: Socket) => this.#join(client));
   }

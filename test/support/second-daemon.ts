@@ -62,7 +62,9 @@ export class SecondDaemon {
     const left = await this.docker.listContainers({ all: true });
     await Promise.all(left.map(({ Id }) => this.docker.getContainer(Id).remove({ force: true, v: true })));
     await this.down();
-    const mounts = readFileSync("/proc/mounts", "utf8").split("\n").map((line) => line.split(" ")[1] ?? "");
+    const mounts = readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .map((line) => line.split(" ")[1] ?? "");
     for (const mount of mounts.filter((path) => path.startsWith(`${this.folder}/`))) await run("umount", ["-l", mount]);
     if (existsSync(this.folder)) rmSync(this.folder, { recursive: true, force: true });
   }

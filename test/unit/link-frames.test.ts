@@ -79,3 +79,14 @@ test("a frame without its trailer is refused, as soon as there are as many bytes
   }, /without its trailer/);
   assert.deepEqual(seen, ["whole"]);
 });
+
+test("a frame that comes byte by byte costs what it weighs, not what its pieces do", () => {
+  const size = 1_000_000;
+  const reader = new FrameReader(2 * size);
+  const frame = encodeFrame(Buffer.alloc(size), 1);
+  const heap = process.memoryUsage().heapUsed;
+  for (const byte of frame.subarray(0, -1)) assert.equal(reader.push(Buffer.from([byte])).next().done, true);
+  const grown = process.memoryUsage().heapUsed - heap;
+  assert.ok(grown < 50 * size, `${grown} bytes`);
+  assert.equal(reader.push(frame.subarray(-1)).next().value?.body.length, size);
+});

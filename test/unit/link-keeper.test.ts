@@ -48,7 +48,7 @@ describe("a runner that is silent", () => {
     const peer = await Peer.ready();
     const { running, ends } = peer.run(["a"]);
     await pass(15);
-    assert.deepEqual([peer.dials, peer.take("ping").length], [0, 5]);
+    assert.deepEqual([peer.dials, peer.take("ping").length, peer.calls()], [0, 5, ["0 a"]]);
     await pass(3);
     assert.equal(peer.dials, 1);
     await peer.begin({ calls: { 0: [] } });
@@ -128,7 +128,7 @@ describe("a link that breaks", () => {
     const { ends } = peer.run(["a"]);
     peer.answers.push(...Array.from({ length: 10 }, () => unreachable));
     await peer.breakLink();
-    await pass(30);
+    while (peer.dials < 11) await pass(1);
     await peer.begin();
     await peer.say(finished(0, "a"));
     assert.deepEqual([peer.dials, ends, peer.lost], [11, ["a OK "], undefined]);

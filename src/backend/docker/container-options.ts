@@ -70,7 +70,14 @@ export function readLabels(labels: Readonly<Record<string, string>>): ContainerL
 /** What the runner needs, as root in its container, to give each slot a user of its own and to clean up after it. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
 /** Below the limit that a daemon is usually started with, which a container cannot exceed. */
-const OPEN_FILES_MAX = 16_384;
+export const OPEN_FILES_MAX = 16_384;
+/** Docker's own list, and what else of the kernel root may read in any container. */
+const MASKED_PATHS = [
+  ...["/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"],
+  ...["/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"],
+  ...["/proc/kallsyms", "/proc/kpagecount", "/proc/kpageflags", "/proc/pagetypeinfo", "/proc/slabinfo"],
+  ...["/proc/vmallocinfo", "/sys/kernel/slab"],
+];
 const SLOTS_FOLDER = "/switchyard/slots";
 /** What /tmp, /var/tmp, /run and /dev/shm of a container hold at most, each. */
 const SCRATCH_MB = 512;
@@ -128,7 +135,7 @@ export function containerOptions(
 /** What holds the code that runs: with namespaces each slot's own sandbox does, else Docker's defaults. */
 function confinement(isolation: string) {
   if (isolation === "uid" || isolation === "container") {
-    return { SecurityOpt: ["no-new-privileges"], ReadonlyRootfs: isolation === "uid" };
+    return { SecurityOpt: ["no-new-privileges"], MaskedPaths: MASKED_PATHS, ReadonlyRootfs: isolation === "uid" };
   }
   return {
     SecurityOpt: ["no-new-privileges", `seccomp=${seccompProfile()}`],

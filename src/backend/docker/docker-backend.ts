@@ -93,10 +93,11 @@ export class DockerBackend implements Backend {
       settings: this.#fingerprint(settings),
     };
     try {
+      signal.throwIfAborted();
+      // Not to be aborted: the daemon would go on making a container that nobody knows of.
       const created = await this.#docker.createContainer({
         name: containerName(identity.instance, identity.nonce, this.#epoch),
         ...containerOptions(identity, settings, { runtimeVolume: this.#runtimeVolume, liveRestore: this.#liveRestore }),
-        abortSignal: signal,
       });
       const container = this.#contain(created, { ...identity, hasNetwork: settings.network !== "none" });
       try {

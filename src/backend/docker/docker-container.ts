@@ -1,6 +1,6 @@
 // One container on a Docker daemon: how its runner is reached over the attach stream, again and again, and its end. It is
 // ours while no newer server has written its epoch into the container's name.
-import { Duplex, PassThrough } from "node:stream";
+import { Duplex } from "node:stream";
 import type Docker from "dockerode";
 import { SwitchyardError } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
@@ -9,6 +9,8 @@ import type { Container } from "../backend.js";
 import { type Line, LinkKeeper, type Streams } from "../link-keeper.js";
 import { onceDone } from "../once-done.js";
 import { RunnerClient } from "../runner-client.js";
+import { logRunnerWords } from "../runner-words.js";
+import { splitAttachStream } from "./attach-stream.js";
 import { epochOfName } from "./container-name.js";
 import { statusCode } from "./image.js";
 
@@ -82,16 +84,13 @@ export class DockerContainer implements Container, Line {
   }
 
   async #streams(): Promise<Streams> {
-    const { docker, patientDocker } = this.engine;
-    const stream = await patientDocker
+    const stream = await this.engine.patientDocker
       .getContainer(this.id)
       .attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true });
     if (!(stream instanceof Duplex))
       throw new SwitchyardError("INTERNAL", "Docker's attach stream is not a duplex stream");
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-    docker.modem.demuxStream(stream, stdout, stderr);
-    for (const event of ["end", "close", "error"]) stream.once(event, () => stdout.end());
-    stderr.on("data", (chunk: Buffer) => this.#log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
+    const { stdout, stderr } = splitAttachStream(stream);
+    logRunnerWords(stderr, this.#log, () => this.#keeper.violation("more words than a runner has"));
     return { fromRunner: stdout, toRunner: stream };
   }
 

@@ -5,7 +5,8 @@ import { messageOf, SwitchyardError } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
 import { packageFile } from "../package-files.js";
 
-const DEFAULT_IMAGE = "switchyard-sandbox:latest";
+/** The one image that the server can make itself. */
+export const DEFAULT_IMAGE = "switchyard-sandbox:latest";
 
 export async function ensureImage(docker: Docker, image: string, log: Logger): Promise<void> {
   if (await hasImage(docker, image)) return;
@@ -34,7 +35,7 @@ export async function ensureImage(docker: Docker, image: string, log: Logger): P
   }
 }
 
-async function hasImage(docker: Docker, image: string): Promise<boolean> {
+export async function hasImage(docker: Docker, image: string): Promise<boolean> {
   try {
     await docker.getImage(image).inspect();
     return true;

@@ -32,15 +32,27 @@ interface RuntimeFile {
 
 /** Makes the volume unless it is there; resolves with its name. `image` is any image that the daemon has. */
 export async function ensureRuntimeVolume(docker: Docker, image: string): Promise<string> {
+  const { name, files, isThere, carriers } = await findVolume(docker);
+  if (isThere) return name;
+  await Promise.all(carriers.map((id) => docker.getContainer(id).remove({ force: true })));
+  await fillVolume(docker, name, image, files);
+  return name;
+}
+
+/** The volume that this server needs, and whether the daemon has it. */
+export async function findRuntimeVolume(docker: Docker): Promise<{ name: string; isThere: boolean }> {
+  const { name, isThere } = await findVolume(docker);
+  return { name, isThere };
+}
+
+async function findVolume(docker: Docker) {
   const files = await runtimeFiles();
   const name = `switchyard-runtime-${await digest(files)}`;
   const { Volumes } = await docker.listVolumes({ filters: JSON.stringify({ name: [name] }) });
   // A carrier lives only while its volume is being filled: one that is there tells of a server that died over it.
-  const carriers = await docker.listContainers({ all: true, filters: JSON.stringify({ label: [`${LABEL}=${name}`] }) });
-  if (Volumes?.some((volume) => volume.Name === name) && carriers.length === 0) return name;
-  await Promise.all(carriers.map(({ Id }) => docker.getContainer(Id).remove({ force: true })));
-  await fillVolume(docker, name, image, files);
-  return name;
+  const left = await docker.listContainers({ all: true, filters: JSON.stringify({ label: [`${LABEL}=${name}`] }) });
+  const isThere = left.length === 0 && (Volumes?.some((volume) => volume.Name === name) ?? false);
+  return { name, files, isThere, carriers: left.map(({ Id }) => Id) };
 }
 
 async function runtimeFiles(): Promise<RuntimeFile[]> {

@@ -14,6 +14,7 @@ import { onceDone } from "../once-done.js";
 import { RUNNER_BUNDLE } from "../package-files.js";
 import { RunnerClient } from "../runner-client.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
+import { logRunnerWords } from "../runner-words.js";
 import type { UidBlock } from "../uid-block.js";
 
 export interface ProcessBackendOptions {
@@ -86,13 +87,13 @@ export class ProcessBackend implements Backend {
     if (!child.stdin || !child.stdout || !child.stderr) throw new SwitchyardError("INTERNAL", "runner without stdio");
     const id = String(child.pid ?? "none");
     const log = this.options.log.child({ container_id: id });
-    child.stderr.on("data", (chunk: Buffer) => log.warn({ text: chunk.toString("utf8").trim() }, "runner says"));
     // Only root may give each slot a user of its own.
     const init = initFrame(settings, process.getuid?.() === 0 ? this.options.uids : undefined);
     // A runner whose stdin or stdout is gone ends: there is nothing to dial.
     const keeper = new LinkKeeper({ nonce, epoch: 1, dial: async () => "gone" }, init);
     keeper.begin({ fromRunner: child.stdout, toRunner: child.stdin });
     const runner = new RunnerClient({ id, keeper, init, key: randomBytes(32), containerHasNetwork: true });
+    logRunnerWords(child.stderr, log, () => keeper.violation("more words than a runner has"));
     const gone = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());

@@ -15,19 +15,22 @@
 //   exit ID STATUS  it has ended; STATUS as waitpid(2) gives it
 //   unable WHY      a child that was asked for could not be made
 //   killed ID       nothing that it started is alive (`killed all`: nothing in the slot but the launcher)
-// Runner to launcher, on fd 0, a line each: `arm`; `kill ID SINCE`, where SINCE is when it got its request; `killall`.
+//   weighs MEMORY DISK ENTRIES   what the slot holds that is seen from inside only; see weight.ts
+// Runner to launcher, on fd 0, a line each: `arm`; `kill ID SINCE`, where SINCE is when it got its request; `killall`;
+// `weigh`.
 // Runner to child, on ID.in: 32-bit big-endian length, and so many bytes of fields, each again a length and its bytes.
 // Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
 // `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content.
 // The file operations end with status 0 and the file's size on stderr, or with 1 and the error text on stderr.
 
 import { constants } from "node:fs";
+import { WEIGH_SOURCE } from "./weight.js";
 
 // Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask, prlimit64,
-// setgroups, setresgid, setresuid.
+// setgroups, setresgid, setresuid, statfs.
 const SYSCALLS: Readonly<Partial<Record<NodeJS.Architecture, readonly number[]>>> = {
-  x64: [259, 112, 157, 289, 14, 302, 116, 119, 117],
-  arm64: [33, 157, 167, 74, 135, 261, 159, 149, 147],
+  x64: [259, 112, 157, 289, 14, 302, 116, 119, 117, 137],
+  arm64: [33, 157, 167, 74, 135, 261, 159, 149, 147, 43],
 };
 
 /** Limits that every process of a slot inherits from its launcher. */
@@ -66,16 +69,18 @@ const BOOTSTRAP = `open my $f, "<&=${SOURCE_FD}"; my $p = do { local $/; <$f> };
 
 export const LAUNCHER_SOURCE = String.raw`
 my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $prlimit, $setgroups, $setresgid, $setresuid,
-  $O_DIRECTORY, $is_alone, $uid, @limits) = @ARGV;
+  $statfs, $O_DIRECTORY, $is_alone, $uid, @limits) = @ARGV;
 $uid += 0;
 my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 0100, 0200, 04000, 010000000);
 my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
+my $NICE = 10;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
 my $launcher = $$;
 close_inherited();
-syscall($prctl, 36, 1, 0, 0, 0);                          # PR_SET_CHILD_SUBREAPER
+# PR_SET_CHILD_SUBREAPER: orphans become ours; gVisor knows it not, and gives them to pid 1.
+my $adopter = syscall($prctl, 36, 1, 0, 0, 0) == 0 ? $$ : 1;
 my %limit;
 @limit{6, 7, 1, 4} = (@limits, 0);                        # processes, open files, file size, core
 for my $resource (keys %limit) {
@@ -109,6 +114,8 @@ sub arm {
   for my $path (values %path) {
     syscall($mknodat, -100, $path, 0010600, 0) == 0 or return unable($!, %path);
   }
+  # A command may open its /dev/stdout anew.
+  chown($uid, $uid, @path{'out', 'err'}) if $uid;
   # Readers that make sure that opening the other end never waits, nor fails.
   my @readers = map { sysopen(my $end, $_, $O_NONBLOCK) or return unable($!, %path); $end } values %path;
   my $pid = fork;
@@ -116,6 +123,7 @@ sub arm {
   if ($pid == 0) {
     syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
     syscall($setsid);
+    setpriority(0, 0, $NICE);                             # a thousand busy processes must not keep us from killing them
     syscall($prctl, 1, 9, 0, 0, 0);                       # PR_SET_PDEATHSIG: never left waiting by a dead launcher
     getppid() == $launcher or exit 0;
     sysopen(STDOUT, $path{out}, $O_WRONLY);
@@ -158,12 +166,12 @@ sub processes {
   return %found;
 }
 
-# The ancestor that is a child of the launcher, or undef when the process is not below it.
+# The ancestor that is a child of the launcher, or an orphan born after it; undef when the process is not below it.
 sub root_of {
   my ($pid, $all) = @_;
   for (my $hops = 0; $hops < 10_000; $hops++) {
     my $entry = $all->{$pid} or return undef;
-    return $pid if $entry->[0] == $$;
+    return $pid if $entry->[0] == $$ || $entry->[0] == $adopter && $entry->[1] >= $all->{$$}[1];
     $pid = $entry->[0];
   }
   return undef;
@@ -372,11 +380,13 @@ sub write_all {
   return 1;
 }
 
+${WEIGH_SOURCE}
 sub obey {
   my ($verb, $id, $since) = split / /, $_[0];
   if ($verb eq 'arm') { arm() }
   elsif ($verb eq 'kill') { kill_call($id, $since) }
   elsif ($verb eq 'killall') { kill_call('all', 0) }
+  elsif ($verb eq 'weigh') { weigh() }
 }
 
 arm();

@@ -3,14 +3,15 @@
 // Invariants: every run that was handed over ends exactly once, also when the launcher dies, lies or falls silent; what it
 // costs the runner is bounded, whoever has taken the launcher over.
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { type Readable, Writable } from "node:stream";
+import { childrenOf, killQuietly } from "./children.js";
 import { openFifo } from "./fifo.js";
 import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
 import type { SandboxEntry } from "./sandbox.js";
+import { NO_WEIGHT, readWeight, type Weight } from "./weight.js";
 
 /** What a run asks of the launcher; the fields' meaning is in launcher-source.ts. */
 export type RunFields = readonly (string | Uint8Array)[];
@@ -52,6 +53,8 @@ const LINGERING_MAX = 64;
 const LAST_LINES_MS = 200;
 /** What waitpid(2) can give. */
 const WAIT_STATUS = /^\d{1,5}$/;
+/** After so long what weighs is taken to have been killed. */
+const WEIGHING_MS_MAX = 10_000;
 /** Children that wait; an honest launcher never makes so many. */
 const ARMED_MAX = 16;
 
@@ -62,6 +65,8 @@ export class Launcher {
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
   readonly #lingering = new Set<Run>();
+  #weight: Weight = NO_WEIGHT;
+  #weighingSinceMs = Number.NEGATIVE_INFINITY;
   #gone = false;
   #heard = "";
   #lastWords = "";
@@ -129,6 +134,19 @@ export class Launcher {
     const run = { stdout, stderr, ended, kill };
     void ended.then(() => this.#linger(run));
     return run;
+  }
+
+  /** What the slot held when it was last weighed. */
+  get weight(): Weight {
+    return this.#weight;
+  }
+
+  /** Asks for a new weight, unless one is awaited. */
+  weigh(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#weighingSinceMs < WEIGHING_MS_MAX) return;
+    this.#weighingSinceMs = nowMs;
+    this.#tell("weigh");
   }
 
   /** Kills everything in the sandbox but the launcher. */
@@ -215,6 +233,9 @@ export class Launcher {
     else if (what === "killed") settle(this.#kills, id, undefined);
     else if (what === "unable") {
       this.#wanting.shift()?.reject(new CannotStart(`Cannot start a process: ${line.slice("unable ".length)}`));
+    } else if (what === "weighs") {
+      this.#weight = readWeight(line);
+      this.#weighingSinceMs = Number.NEGATIVE_INFINITY;
     } else this.destroy();
   }
 
@@ -265,22 +286,6 @@ function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: 
 
 function letGo({ request, stdout, stderr }: Armed): void {
   for (const socket of [request, stdout, stderr]) socket.destroy();
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended before us.
-  }
 }
 
 function lengthPrefixed(field: string | Uint8Array): Uint8Array[] {

@@ -10,20 +10,22 @@ const SHARED_FOLDERS = ["/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/loc
 
 const SWEEP_SOURCE = `
 kill 'KILL', -1;
-sub remove {
-  my ($path) = @_;
-  my @entry = lstat($path) or return;
-  if (-d _) {
-    return unless $entry[4] == $< || $entry[2] & 2;       # nothing of ours can be in a folder that we may not write to
-    chmod(0700, $path) if $entry[4] == $<;
-    if (opendir(my $folder, $path)) { remove("$path/$_") for grep { $_ ne '.' && $_ ne '..' } readdir $folder }
-    rmdir $path if $entry[4] == $<;
-  } elsif ($entry[4] == $<) { unlink $path }
+# Removes what is ours in the working folder. From folder to folder, as a path may be longer than the kernel takes.
+sub clear {
+  opendir(my $here, '.') or return;
+  my @names = grep { $_ ne '.' && $_ ne '..' } readdir $here;
+  closedir $here;
+  for my $name (@names) {
+    my @entry = lstat($name) or next;
+    my $is_ours = $entry[4] == $<;
+    if (!-d _) { unlink $name if $is_ours; next }
+    next unless $is_ours || $entry[2] & 2;                # nothing of ours can be in a folder that we may not write to
+    chmod(0700, $name) if $is_ours;
+    if (chdir $name) { clear(); chdir '..' or exit 1 }
+    rmdir $name if $is_ours;
+  }
 }
-for my $shared (@ARGV) {
-  opendir(my $folder, $shared) or next;
-  remove("$shared/$_") for grep { $_ ne '.' && $_ ne '..' } readdir $folder;
-}
+for my $shared (@ARGV) { clear() if chdir $shared }
 sub ours {
   my ($table, $column) = @_;
   open(my $list, '<', "/proc/sysvipc/$table") or return ();
@@ -65,10 +67,19 @@ export function processesOf(uid: number): number[] {
     .map(Number);
 }
 
+function userOf(pid: string): number | undefined {
+  return userIn(statusOf(pid));
+}
+
 /** Real user of a process; the owner of its folder in /proc is root's for one that nobody may attach to. */
-export function userOf(pid: string): number | undefined {
-  const user = /^Uid:\t(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1];
+export function userIn(status: string): number | undefined {
+  const user = /^Uid:\t(\d+)/m.exec(status)?.[1];
   return user === undefined ? undefined : Number(user);
+}
+
+/** Empty for a process that has ended. */
+export function statusOf(pid: string): string {
+  return textOf(`/proc/${pid}/status`);
 }
 
 function ipcOf(table: string, ownerColumn: number, uid: number): string[] {

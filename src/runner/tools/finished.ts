@@ -21,8 +21,8 @@ export function abortedFor(reason: AbortReason): Finished {
       return finishedWith("CANCELLED", "Cancelled");
     case "memory":
       return finishedWith("OUT_OF_MEMORY", "Out of memory: over the slot's limit");
-    case "workspace":
-      return finishedWith("TOOL_FAILED", "Workspace over its size limit: the slot is lost");
+    case "limit":
+      return finishedWith("TOOL_FAILED", "Over what a slot may hold: the slot is lost");
     default:
       return reason satisfies never;
   }

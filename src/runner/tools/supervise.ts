@@ -24,7 +24,7 @@ export interface Supervised {
 export type EndReason = "timeout" | "no_output" | AbortReason;
 
 /** What the abort signal of a run carries as its reason. */
-export type AbortReason = "cancel" | "memory" | "workspace";
+export type AbortReason = "cancel" | "memory" | "limit";
 
 /** A process that was left in the background may hold the pipes for ever: after the main process's end we wait so long. */
 const DRAIN_MS = 100;
@@ -75,7 +75,7 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
 }
 
 function isAbortReason(reason: unknown): reason is AbortReason {
-  return reason === "cancel" || reason === "memory" || reason === "workspace";
+  return reason === "cancel" || reason === "memory" || reason === "limit";
 }
 
 /** A daemon's later output is dropped, so that it neither blocks nor gets SIGPIPE, but not at the cost of others. */

@@ -1,0 +1,19 @@
+// What a runner says on stderr goes to the log, within bounds: who took the runner over must not fill the log, nor keep
+// the server busy with words.
+import type { Readable } from "node:stream";
+import type { Logger } from "../core/log.js";
+
+/** In a runner's life. An honest one says a few lines, or dies with a stack trace. */
+const WORDS_BYTES_MAX = 64 * 1024;
+
+/** Beyond the bound nothing is logged, and `onTooMany` is told once. */
+export function logRunnerWords(stderr: Readable, log: Logger, onTooMany: () => void): void {
+  let left = WORDS_BYTES_MAX;
+  stderr.on("data", (chunk: Buffer) => {
+    if (left <= 0) return;
+    const text = chunk.subarray(0, left).toString("utf8").trim();
+    log.warn({ text }, "runner says");
+    left -= chunk.length;
+    if (left <= 0) onTooMany();
+  });
+}
