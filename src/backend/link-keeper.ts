@@ -64,6 +64,8 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #resyncs = 0;
   #unanswered = 0;
   #pongsDue = 0;
+  /** The runner said that a newer server has it. */
+  #claimed = false;
   #pings: NodeJS.Timeout | undefined;
   #syncing: NodeJS.Timeout | undefined;
 
@@ -93,7 +95,8 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     link.on("frame", ({ frame }) => this.#receive(frame));
     // The runner's word alone does not count: dialling tells whether it is true.
     link.on("superseded", () => {
-      if (this.#mayResync()) link.close();
+      this.#claimed = true;
+      link.close();
     });
     link.on("closed", (error) => this.#broken(link, error));
   }
@@ -163,15 +166,10 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   }
 
   #resync(): void {
-    if (!this.#mayResync()) return;
+    this.#resyncs += 1;
+    if (this.#resyncs > RESYNCS_MAX) return this.violation(`more than ${RESYNCS_MAX} requests to begin anew`);
     this.#link?.mark();
     this.#marked();
-  }
-
-  #mayResync(): boolean {
-    this.#resyncs += 1;
-    if (this.#resyncs > RESYNCS_MAX) this.violation(`more than ${RESYNCS_MAX} requests to begin anew`);
-    return this.#resyncs <= RESYNCS_MAX;
   }
 
   #ping(): void {
@@ -210,6 +208,10 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
         const streams = await this.line.dial();
         if (this.#lost) return;
         if (streams === "superseded") return this.close();
+        if (this.#claimed && streams !== "gone") {
+          streams.toRunner.destroy();
+          return this.violation("the epoch of a server that there is not");
+        }
         if (streams === "gone") return this.lose("RUNNER_LOST", `${why}: the runner is gone`);
         this.#unanswered = 0;
         this.#syncing = setTimeout(() => this.#link?.close(), SYNC_MS_MAX);

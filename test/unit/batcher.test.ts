@@ -385,3 +385,55 @@ describe("what it tells", () => {
     assert.deepEqual(batcher.stats, { queueSize: 0, batches: 2, calls: 4, meanBatchSize: 2 });
   });
 });
+
+describe("a call that its runner has already", () => {
+  function follow() {
+    const { batcher, clock, faults, flights } = setUp();
+    const outcomes: string[] = [];
+    const cancelled: number[] = [];
+    let end: (outcome: Outcome) => void = () => undefined;
+    let lose: (error: unknown) => void = () => undefined;
+    const done = new Promise<void>((_, reject) => {
+      lose = reject;
+    });
+    const submitted = batcher.follow({ settle: ({ status }) => outcomes.push(status) }, (settle) => {
+      end = settle;
+      return { done, cancel: (index) => cancelled.push(index) };
+    });
+    return { batcher, clock, faults, flights, outcomes, cancelled, submitted, end, lose };
+  }
+
+  test("is settled once, by what its runner says, and was in no batch", async () => {
+    const { batcher, clock, faults, flights, outcomes, end, lose } = follow();
+    end(okOutcome());
+    end(okOutcome());
+    lose(new SwitchyardError("RUNNER_LOST", "gone"));
+    await clock.turn();
+    assert.deepEqual([outcomes, faults, flights, batcher.stats.calls], [["OK"], [], [], 0]);
+  });
+
+  test("is lost with its runner", async () => {
+    const { clock, outcomes, lose } = follow();
+    lose(new SwitchyardError("RUNNER_LOST", "gone"));
+    await clock.turn();
+    assert.deepEqual(outcomes, ["LOST"]);
+  });
+
+  test("its cancel goes to the runner, once, and has the last word", async () => {
+    const { outcomes, cancelled, submitted, end } = follow();
+    submitted.cancel();
+    submitted.cancel();
+    assert.deepEqual([cancelled, outcomes], [[0], []]);
+    end(okOutcome());
+    submitted.cancel();
+    assert.deepEqual([cancelled, outcomes], [[0], ["OK"]]);
+  });
+
+  test("a batcher that closes leaves it to its runner", () => {
+    const { batcher, outcomes, end } = follow();
+    batcher.close();
+    assert.deepEqual(outcomes, []);
+    end(okOutcome());
+    assert.deepEqual(outcomes, ["OK"]);
+  });
+});

@@ -247,3 +247,60 @@ describe("cancel", () => {
     assert.equal(world.flights[0]?.cancelled, true);
   });
 });
+
+describe("a call that runs already", () => {
+  function following() {
+    const world = setUp();
+    world.slots.free = 1;
+    let end: () => void = () => undefined;
+    let cancels = 0;
+    world.queue.follow("a", (ended) => {
+      end = ended;
+      return { cancel: () => (cancels += 1) };
+    });
+    return { ...world, end: () => end(), cancels: () => cancels };
+  }
+
+  test("has its turn first, and the next one after its end", async () => {
+    const world = following();
+    world.push("b");
+    await world.clock.turn();
+    assert.deepEqual(world.commands(), []);
+    world.end();
+    await world.clock.turn();
+    assert.deepEqual(world.commands(), ["b"]);
+  });
+
+  test("is cancelled by its name, or with all", () => {
+    const world = following();
+    world.queue.cancel("b");
+    assert.equal(world.cancels(), 0);
+    world.queue.cancel("a");
+    world.queue.cancelAll();
+    assert.equal(world.cancels(), 2);
+  });
+
+  test("is not touched when the slot is lost: its runner's word settles it", () => {
+    const world = following();
+    world.queue.failQueued(new SwitchyardError("SLOT_CHANGED", "slot lost"));
+    assert.equal(world.cancels(), 0);
+  });
+});
+
+test("idle: at once, or when what runs has ended, whatever waits", async () => {
+  const world = setUp();
+  await world.queue.idle();
+  world.push("a");
+  world.push("b");
+  await world.clock.turn();
+  world.gate.open = false;
+  let idle = false;
+  void world.queue.idle().then(() => {
+    idle = true;
+  });
+  await world.clock.turn();
+  assert.equal(idle, false);
+  world.flights[0]?.end();
+  await world.clock.turn();
+  assert.deepEqual([idle, world.ends()], [true, ["a OK"]]);
+});

@@ -191,3 +191,86 @@ test("whoever waits for an entry hears its end once", () => {
   assert.deepEqual(heard, ["1 end", "2 end"]);
   assert.equal(entry.waiting.length, 0);
 });
+
+describe("calls from an earlier server", () => {
+  const adopted = (uniqId: string, state: "running" | "finished" | "acknowledged", forStream = true) => {
+    return { uniqId, digest: callDigest(bashCall(uniqId)), forStream, state } as const;
+  };
+
+  test("one that runs, or whose result is still to be taken over, is unfinished until then", () => {
+    const book = ledger();
+    for (const state of ["running", "finished"] as const) {
+      const entry = book.restore(adopted(state, state));
+      assert(entry);
+      assert.deepEqual([entry.state, entry.outcome, book.unfinished], ["running", undefined, 1]);
+      assert.deepEqual(book.admit(bashCall(state), true), { kind: "known", entry });
+      book.finish(entry, okOutcome("end"));
+      assert.equal(book.unfinished, 0);
+      assert.equal(book.admit(bashCall(state), true).entry.outcome?.output, "end");
+    }
+    assert.throws(() => book.admit(bashCall("running", { tool: "terminal" }), true), { reason: "CALL_CONFLICT" });
+    assert.deepEqual(
+      book.forStream().map(({ uniqId }) => uniqId),
+      ["running", "finished"],
+    );
+  });
+
+  test("of one that was acknowledged only the digest is kept", () => {
+    const book = ledger();
+    assert.equal(book.restore(adopted("a", "acknowledged")), undefined);
+    assert.deepEqual([book.unfinished, book.forStream()], [0, []]);
+    assert.throws(() => book.admit(bashCall("a"), true), { reason: "CALL_CONFLICT", message: /no longer kept/ });
+  });
+
+  test("one of Execute is in its window, and owed to no stream", () => {
+    const book = ledger();
+    const entry = book.restore(adopted("e", "finished", false));
+    assert(entry);
+    book.finish(entry, okOutcome("end"));
+    assert.deepEqual(book.forStream(), []);
+    assert.equal(book.admit(bashCall("e"), false).entry.outcome?.output, "end");
+    for (let count = 0; count < 64; count++) finish(book, `e${count}`, false);
+    assert.equal(book.get("e"), undefined);
+  });
+
+  test("they count towards the bounds", () => {
+    const book = ledger({ callsMax: 1, bytesMax: 10_000 });
+    const entry = book.restore(adopted("a", "finished"));
+    assert(entry);
+    assert.throws(() => book.admit(bashCall("b"), true), { reason: "LIMIT_REACHED" });
+    book.finish(entry, okOutcome("x".repeat(10_000)));
+    assert.equal(book.isFull, true);
+    book.acknowledge(["a"]);
+    assert.equal(book.isFull, false);
+    accept(book, "b");
+  });
+});
+
+describe("outcomes that are no longer kept", () => {
+  test("are named once, when they are acknowledged", () => {
+    const forgotten: string[] = [];
+    const book = ledger({}, forgotten);
+    for (const uniqId of ["a", "b", "c"]) finish(book, uniqId);
+    accept(book, "running");
+    book.acknowledge(["b", "running", "nobody"]);
+    book.acknowledge(["b"]);
+    assert.deepEqual(forgotten, ["b"]);
+    book.acknowledge(["c", "a"]);
+    assert.deepEqual(forgotten, ["b", "c", "a"]);
+  });
+
+  test("and when they leave the window of Execute, by its number, its bytes, or for a new call", () => {
+    const forgotten: string[] = [];
+    const book = ledger({}, forgotten);
+    for (let count = 0; count < 66; count++) finish(book, `e${count}`, false);
+    assert.deepEqual(forgotten.splice(0), ["e0", "e1"]);
+    const small = ledger({ callsMax: 2, bytesMax: 100_000 }, forgotten);
+    finish(small, "large", false, "x".repeat(45_000));
+    finish(small, "larger", false, "x".repeat(46_000));
+    assert.deepEqual(forgotten.splice(0), ["large"]);
+    accept(small, "a");
+    assert.deepEqual(forgotten, []);
+    accept(small, "b");
+    assert.deepEqual(forgotten, ["larger"]);
+  });
+});
