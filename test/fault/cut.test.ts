@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { credentials } from "@grpc/grpc-js";
-import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
-import { CheckedTrajectory } from "../support/checked-trajectory.js";
+import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
+import { CheckedTrajectory, ownService } from "../support/checked-trajectory.js";
 import { type Break, type Direction, FaultProxy, type Faults } from "../support/fault-proxy.js";
 import { type LiveService, startLive } from "../support/live-service.js";
 import { livingAre, uniqueSleep } from "../support/processes.js";
@@ -14,13 +13,6 @@ const AT_ONCE = 16;
 const SESSION_MS_MAX = 30_000;
 const BREAKS: readonly Break[] = ["end", "reset"];
 const STRIDE = bySize(37, 1);
-/** So small that no session needs to wait for its channel. */
-const CHANNEL = {
-  "grpc.use_local_subchannel_pool": 1,
-  "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 100,
-};
-
 let live: LiveService;
 
 before(async () => {
@@ -39,7 +31,7 @@ interface Session {
 async function inSession(id: string, faults: Faults, act: (session: Session) => Promise<void>): Promise<void> {
   const proxy = await FaultProxy.start(live.address);
   proxy.set(faults);
-  const service = new ToolExecutorServiceClient(proxy.address, credentials.createInsecure(), CHANNEL);
+  const service = ownService(proxy.address);
   const trajectory = new CheckedTrajectory(service, { trajectoryId: id, resumeToken: `token of ${id}` });
   const stuck = new AbortController();
   try {
@@ -66,6 +58,25 @@ async function wholeSession({ trajectory }: Session): Promise<void> {
   await trajectory.finish();
   await trajectory.check();
 }
+
+test("cut while calls run and wait behind them: each ends once, in the same slot", async () => {
+  const ids = range(0, AT_ONCE, 1);
+  await eachOf(ids, AT_ONCE, (at) =>
+    inSession(`running.${at}`, {}, async ({ trajectory, proxy }) => {
+      const word = uniqueSleep(0.5);
+      const calls = [trajectory.call("running", `sleep ${word}`), trajectory.call("queued"), trajectory.call("last")];
+      await livingAre(word, 1);
+      proxy.breakAll(BREAKS[at % 2] ?? "end");
+      const results = await Promise.all(calls);
+      for (const { status, slotGeneration } of results) {
+        assert.deepEqual([status, slotGeneration], [CallStatus.CALL_STATUS_OK, 1]);
+      }
+      assert.equal(trajectory.log.opens, 2);
+      await trajectory.check();
+      await trajectory.finish();
+    }),
+  );
+});
 
 test(`a session cut at every ${STRIDE === 1 ? "" : `${STRIDE}th `}byte of either direction`, async (t) => {
   const length = await recordedLength();

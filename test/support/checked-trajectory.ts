@@ -2,15 +2,25 @@
 // what the server does not know, and keeps the log that the checker judges. What the checker finds wrong rejects every
 // call that waits.
 import { setTimeout as pause } from "node:timers/promises";
-import { status as GrpcCode, type ServiceError } from "@grpc/grpc-js";
+import { type ChannelOptions, credentials, status as GrpcCode, type ServiceError } from "@grpc/grpc-js";
 import { CallStatus, ToolCall, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
-import type { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
+import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import type { Open } from "../../src/gen/switchyard/v1/trajectory.js";
 import { CallLog, markedCommand, READ_MARKS } from "./fault-checker.js";
 import type { CallFields } from "./live-service.js";
 import { type Frame, TrajectoryClient } from "./trajectory-client.js";
 
 const RETRY_MS = 20;
+
+/** A client with a connection of its own, which is tried again soon. */
+export function ownService(address: string, options: ChannelOptions = {}): ToolExecutorServiceClient {
+  return new ToolExecutorServiceClient(address, credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 100,
+    ...options,
+  });
+}
 
 interface Pending {
   readonly call: ToolCall;

@@ -30,6 +30,8 @@ export class ProxiedConnection {
   readonly passed = { up: 0, down: 0 };
   /** Whether bytes were swallowed, so that it cannot heal. */
   swallowed = false;
+  /** One end gave up; the other may not know. */
+  readonly closedBy: { readonly client: Promise<void>; readonly server: Promise<void> };
   readonly closed: Promise<void>;
   readonly #sockets: readonly Socket[];
 
@@ -45,7 +47,8 @@ export class ProxiedConnection {
       socket.setNoDelay(true);
       socket.on("error", () => undefined);
     }
-    this.closed = Promise.all([closing(client), closing(server)]).then(() => undefined);
+    this.closedBy = { client: closing(client), server: closing(server) };
+    this.closed = Promise.all(Object.values(this.closedBy)).then(() => undefined);
     server.once("connect", () => {
       void this.#carry(client, server, "up");
       void this.#carry(server, client, "down");
@@ -60,6 +63,11 @@ export class ProxiedConnection {
       else if (!socket.connecting) socket.destroySoon();
       else socket.destroy();
     }
+  }
+
+  /** Closes both sockets, whatever waits in them. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async #carry(from: Socket, to: Socket, direction: Direction): Promise<void> {
@@ -189,7 +197,7 @@ export class FaultProxy {
 
   async close(): Promise<void> {
     this.#server.close();
-    this.breakAll("end");
+    for (const connection of this.#live) connection.destroy();
     await this.idle();
   }
 }

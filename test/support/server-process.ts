@@ -13,7 +13,7 @@ import type { Open } from "../../src/gen/switchyard/v1/trajectory.js";
 import { TrajectoryClient } from "./trajectory-client.js";
 
 const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
-const READY = /^switchyard ready on (\S+), backend docker, (\d+) slots$/;
+const READY = /^switchyard ready on (\S+), backend (?:docker|process), (\d+) slots$/;
 
 interface TestScope {
   after(cleanUp: () => void): void;
@@ -32,12 +32,12 @@ export class ServerProcess {
   /** The ready line; rejects when the process ends without one. */
   readonly ready: Promise<{ readonly address: string; readonly slots: number }>;
 
-  /** Starts it on a free port with the Docker backend; it is killed after the test if it still runs. */
-  constructor(test: TestScope, settings: object) {
+  /** Starts it on a free port; it is killed after the test if it still runs. */
+  constructor(test: TestScope, settings: object, backend: "docker" | "process" = "docker") {
     const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
     const config = join(folder, "config.yaml");
     writeFileSync(config, stringify(settings));
-    const flags = ["--listen", "127.0.0.1:0", "--backend", "docker", "--config", config];
+    const flags = ["--listen", "127.0.0.1:0", "--backend", backend, "--config", config];
     const child = spawn(process.execPath, [COMMAND, "serve", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     let [stdout, stderr] = ["", ""];
@@ -63,6 +63,10 @@ export class ServerProcess {
     test.after(() => {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   kill(signal: NodeJS.Signals): Promise<Exit> {
