@@ -26,7 +26,7 @@ test("both sides notice, the call runs on in its slot, and its result comes with
     HOLES.map(async (directions) => {
       const proxy = await FaultProxy.start(live.address);
       const service = ownService(proxy.address, CLIENT);
-      const word = uniqueSleep((INTERVAL_S + TIMEOUT_S) / 2);
+      const word = uniqueSleep(INTERVAL_S + TIMEOUT_S + 1);
       const trajectory = new CheckedTrajectory(service, { trajectoryId: directions.join("."), resumeToken: "secret" });
       const result = trajectory.call("through", `sleep ${word}`, { timeout: { seconds: 120n, nanos: 0 } });
       await livingAre(word, 1);

@@ -26,7 +26,7 @@ test(`SIGTERM with ${STREAMS} open streams`, async (t) => {
       return TrajectoryClient.open(service, { trajectoryId: `t${at}` });
     }),
   );
-  const word = uniqueSleep(2);
+  const word = uniqueSleep(4);
   const busy = streams.slice(0, RUNNING);
   const running = busy.map((stream) => stream.bash(`sleep ${word}; echo done`));
   const queued = busy.map((stream) => stream.bash("echo never"));

@@ -20,7 +20,7 @@ after(() => live.close());
 test("the newer of two opens goes on with the running call, the older ends ABORTED", async () => {
   const open = { trajectoryId: "twice", resumeToken: "secret" };
   const older = await live.open(open);
-  const word = uniqueSleep(0.5);
+  const word = uniqueSleep(2);
   const unheard = older.bash(`echo once >> log; sleep ${word}; cat log`, { uniqId: "running" });
   unheard.catch(() => undefined);
   await livingAre(word, 1);
@@ -47,7 +47,7 @@ test("many opens at once: one stream lives, all others end ABORTED", async () =>
 
 test("a wrong token is PERMISSION_DENIED, on a stream and on each unary call, and disturbs nothing", async () => {
   const owner = await live.open({ trajectoryId: "owned", resumeToken: "secret" });
-  const word = uniqueSleep(0.5);
+  const word = uniqueSleep(2);
   const running = owner.bash(`sleep ${word}; echo done`);
   await livingAre(word, 1);
   for (const resumeToken of ["guess", ""]) {
@@ -67,7 +67,7 @@ test("a wrong token is PERMISSION_DENIED, on a stream and on each unary call, an
 
 test("a uniq_id with other content is rejected, whatever state the first call is in, and harms it not", async () => {
   const stream = await live.open({ trajectoryId: "reuse" });
-  const word = uniqueSleep(0.5);
+  const word = uniqueSleep(2);
   const first = stream.bash(`echo first >> log; sleep ${word}; cat log`, { uniqId: "one" });
   const queued = stream.bash("echo queued >> log; cat log", { uniqId: "two" });
   const ends = Promise.allSettled([first, queued]).then((all) => all.map(({ status }) => status));

@@ -53,12 +53,12 @@ export class ProxiedConnection {
       void this.#carry(client, server, "up");
       void this.#carry(server, client, "down");
     });
-    server.once("error", () => client.resetAndDestroy());
+    server.once("error", () => reset(client));
   }
 
   break(how: Break): void {
     for (const socket of this.#sockets) {
-      if (how === "reset") socket.resetAndDestroy();
+      if (how === "reset") reset(socket);
       // What was written before goes out first.
       else if (!socket.connecting) socket.destroySoon();
       else socket.destroy();
@@ -77,7 +77,7 @@ export class ProxiedConnection {
       if (!this.faults().blackHole?.includes(direction)) to.end();
     } catch {
       // A reset is passed on as one.
-      if (!this.faults().blackHole?.includes(direction)) to.resetAndDestroy();
+      if (!this.faults().blackHole?.includes(direction)) reset(to);
     }
   }
 
@@ -200,6 +200,12 @@ export class FaultProxy {
     for (const connection of this.#live) connection.destroy();
     await this.idle();
   }
+}
+
+/** Where a FIN has gone out an RST is refused, and the socket would never close. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 async function drained(socket: Socket): Promise<void> {
