@@ -1,6 +1,7 @@
 // `npm test`: node scripts/test.mjs SUITE... [flags for node --test]. A suite is a folder of test/; its *.test.ts files
 // run under Node's own test runner. Pure suites run side by side, those that start processes one file at a time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
+// SWITCHYARD_SUITE_SIZE=whole runs the fault suite with every fault at its full size.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism, constants } from "node:os";
@@ -12,6 +13,8 @@ const PURE = new Set(["unit", "sim"]);
 const SANDBOX_IMAGE = "switchyard-sandbox:latest";
 // For one test; the longest waits out a call of 45 s.
 const TEST_TIMEOUT_MS = 300_000;
+// The session that is cut at every byte takes minutes.
+const FAULT_TIMEOUT_MS = 900_000;
 const mustRun = Boolean(process.env.CI);
 
 const args = process.argv.slice(2);
@@ -27,13 +30,13 @@ try {
 }
 
 async function main() {
-  if (suites.length === 0) throw new Error("name the suites to run: unit, sim, integration, docker");
+  if (suites.length === 0) throw new Error("name the suites to run: unit, sim, integration, docker, fault");
   // The pure ones run the sources as they stand.
   await prepare({ build: suites.every((suite) => PURE.has(suite)) ? "never" : "stale" });
   const totals = new Map();
   const lines = [];
   for (const suite of suites) {
-    const obstacle = suite === "docker" ? await dockerObstacle() : undefined;
+    const obstacle = suite === "docker" || suite === "fault" ? await dockerObstacle() : undefined;
     if (obstacle !== undefined) {
       lines.push(`${suite}: ${mustRun ? "FAILED" : "left out"}: ${obstacle}`);
       if (mustRun) process.exitCode = 1;
@@ -60,10 +63,11 @@ async function runSuite(suite) {
   const files = existsSync(folder) ? filesIn(folder).filter((file) => file.endsWith(".test.ts")) : [];
   if (files.length === 0) throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts`);
   const concurrency = PURE.has(suite) ? availableParallelism() : 1;
+  const timeoutMs = suite === "fault" ? FAULT_TIMEOUT_MS : TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
   const command = [
     ...["--import", "tsx", "--enable-source-maps", "--test", "--test-reporter=spec"],
-    ...[`--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`],
+    ...[`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`],
     ...flags,
     ...files.map((file) => relative(root, file)),
   ];
@@ -98,7 +102,7 @@ function exitCode(child) {
   return new Promise((resolve) => child.once("exit", (code, signal) => resolve(codeOf(code, signal))));
 }
 
-/** Why the docker suite cannot run here; undefined when it can. */
+/** Why what needs Docker cannot run here; undefined when it can. */
 async function dockerObstacle() {
   const { default: Docker } = await import("dockerode");
   const docker = new Docker({ timeout: 10_000 });
