@@ -21,6 +21,8 @@ const { before, after } = await churnStreams(count, Math.ceil(count / STEPS), ({
 console.log(table(rows));
 const grownMib = after.heapMib - before.heapMib;
 const isBack = grownMib < NOISE_MIB && after.descriptors <= before.descriptors;
-console.log(`heap ${grownMib >= 0 ? "+" : ""}${grownMib.toFixed(1)} MiB, descriptors ${after.descriptors - before.descriptors}`);
+console.log(
+  `heap ${grownMib >= 0 ? "+" : ""}${grownMib.toFixed(1)} MiB, descriptors ${after.descriptors - before.descriptors}`,
+);
 console.log(isBack ? "back to the start" : "NOT back to the start");
 process.exit(isBack ? 0 : 1);

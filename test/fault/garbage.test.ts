@@ -113,10 +113,22 @@ test("random bytes as a message end their stream with a status", () =>
   }));
 
 for (const [what, body, codes] of [
-  ["a message shorter than its prefix says", framed(Buffer.alloc(10), 100), [GrpcCode.INTERNAL, GrpcCode.FAILED_PRECONDITION]],
+  [
+    "a message shorter than its prefix says",
+    framed(Buffer.alloc(10), 100),
+    [GrpcCode.INTERNAL, GrpcCode.FAILED_PRECONDITION],
+  ],
   ["a prefix of 4 GiB", framed(Buffer.alloc(10), 0xffff_ffff), [GrpcCode.RESOURCE_EXHAUSTED]],
-  ["a compressed message that is none", framed(Buffer.alloc(10), 10, 1), [GrpcCode.INTERNAL, GrpcCode.FAILED_PRECONDITION]],
-  ["a prefix with an unknown flag", framed(Buffer.alloc(10), 10, 7), [GrpcCode.INTERNAL, GrpcCode.UNIMPLEMENTED, GrpcCode.FAILED_PRECONDITION]],
+  [
+    "a compressed message that is none",
+    framed(Buffer.alloc(10), 10, 1),
+    [GrpcCode.INTERNAL, GrpcCode.FAILED_PRECONDITION],
+  ],
+  [
+    "a prefix with an unknown flag",
+    framed(Buffer.alloc(10), 10, 7),
+    [GrpcCode.INTERNAL, GrpcCode.UNIMPLEMENTED, GrpcCode.FAILED_PRECONDITION],
+  ],
   ["half a prefix", Buffer.alloc(3), [GrpcCode.FAILED_PRECONDITION, GrpcCode.INTERNAL]],
   ["nothing", Buffer.alloc(0), [GrpcCode.FAILED_PRECONDITION]],
 ] as const) {
@@ -124,7 +136,10 @@ for (const [what, body, codes] of [
     inSession(async (session) => {
       const beside = statusAfter(session, open("beside"));
       const code = await statusAfter(session, body);
-      assert.ok(codes.some((it) => it === code), `it ended ${GrpcCode[code] ?? code}`);
+      assert.ok(
+        codes.some((it) => it === code),
+        `it ended ${GrpcCode[code] ?? code}`,
+      );
       assert.equal(await beside, GrpcCode.OK);
       await bystanderLives();
     }));

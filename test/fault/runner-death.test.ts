@@ -20,11 +20,14 @@ async function killRunner(container: Docker.Container): Promise<void> {
   process.kill(runner.pid, "SIGKILL");
 }
 
-const DEATHS: readonly [what: string, strike: (container: Docker.Container) => Promise<unknown>][] = [
+type Death = readonly [what: string, strike: (container: Docker.Container) => Promise<unknown>];
+
+const PAUSE: Death = ["docker pause", (container) => container.pause()];
+const DEATHS: readonly Death[] = [
   ["kill -9 of the runner in its container", killRunner],
   ["docker kill", (container) => container.kill()],
   // Found by the link's heartbeat alone.
-  ...(isWhole ? ([["docker pause", (container: Docker.Container) => container.pause()]] as const) : []),
+  ...(isWhole ? [PAUSE] : []),
 ];
 
 for (const [what, strike] of DEATHS) {

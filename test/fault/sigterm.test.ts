@@ -18,7 +18,9 @@ test(`SIGTERM with ${STREAMS} open streams`, async (t) => {
   const server = new ServerProcess(t, { pools, shutdown: { grace_s: GRACE_S }, log: { level: "error" } }, "process");
   const { address } = await server.ready;
   const services = Array.from({ length: CONNECTIONS }, () => ownService(address));
-  t.after(() => services.forEach((service) => service.close()));
+  t.after(() => {
+    for (const service of services) service.close();
+  });
   const streams = await Promise.all(
     Array.from({ length: STREAMS }, (_, at) => {
       const service = services[at % CONNECTIONS];

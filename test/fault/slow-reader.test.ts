@@ -82,7 +82,7 @@ test("a client that never reads: its work stops at the bound of its ledger, and 
   t.after(() => service.close());
   await othersGoOn(service, "before");
   const beforeMib = rssMib(server.pid);
-  const calls = 400;
+  const calls = bySize(60, 400);
   const deaf = deafStream(t, address, "deaf");
   for (let at = 0; at < calls; at += 1) call(deaf, `c${at}`, LARGE);
   const isStopped = ({ queueSize }: GetStatusResponse) => queueSize === BigInt(calls - STARTED);
@@ -90,7 +90,9 @@ test("a client that never reads: its work stops at the bound of its ledger, and 
   await othersGoOn(service, "beside");
   await statusIs(service, isStopped);
   const grownMib = rssMib(server.pid) - beforeMib;
-  t.diagnostic(`the server has ${beforeMib.toFixed(0)} MiB, and ${grownMib.toFixed(0)} more with a client that does not read`);
+  t.diagnostic(
+    `the server has ${beforeMib.toFixed(0)} MiB, and ${grownMib.toFixed(0)} more with a client that does not read`,
+  );
   assert.ok(grownMib < RSS_GROWTH_MIB_MAX);
 
   // It reads after all: everything comes, once.

@@ -15,5 +15,8 @@ test(`${STREAMS} streams opened and closed: heap and descriptors are back`, asyn
   );
   assert.ok(after.descriptors <= before.descriptors, "descriptors leak");
   const grownMib = after.heapMib - before.heapMib;
-  assert.ok(grownMib < NOISE_MIB + (STREAMS * LEAK_BYTES) / 2 ** 20, `the heap has grown by ${grownMib.toFixed(1)} MiB`);
+  assert.ok(
+    grownMib < NOISE_MIB + (STREAMS * LEAK_BYTES) / 2 ** 20,
+    `the heap has grown by ${grownMib.toFixed(1)} MiB`,
+  );
 });

@@ -78,9 +78,7 @@ export class CheckedTrajectory {
     if (slotIsGone || this.log.results.size === 0) return this.log.check();
     const uniqId = `audit.${opened.epoch}`;
     this.log.sent(uniqId, false);
-    const audit = await this.#send(
-      ToolCall.fromPartial({ uniqId, name: "bash", arguments: { command: READ_MARKS } }),
-    );
+    const audit = await this.#send(ToolCall.fromPartial({ uniqId, name: "bash", arguments: { command: READ_MARKS } }));
     if (audit.status !== CallStatus.CALL_STATUS_OK) throw new Error(`the file cannot be read: ${audit.error}`);
     this.log.check(audit.output.split("\n").filter(Boolean), audit.slotGeneration);
   }

@@ -68,7 +68,11 @@ export class CallLog {
     for (const uniqId of this.#results.keys()) {
       if (this.#acked.has(uniqId)) continue;
       const state = known.get(uniqId);
-      assert.equal(state, CallState.CALL_STATE_FINISHED, this.#text(`the server no longer has the result of ${uniqId}`));
+      assert.equal(
+        state,
+        CallState.CALL_STATE_FINISHED,
+        this.#text(`the server no longer has the result of ${uniqId}`),
+      );
     }
   }
 
