@@ -1,7 +1,7 @@
 // `npm test`: node scripts/test.mjs SUITE... [flags for node --test]. A suite is a folder of test/; its *.test.ts files
 // run under Node's own test runner. Pure suites run side by side, those that start processes one file at a time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
-// SWITCHYARD_SUITE_SIZE=whole runs the adversarial suite with every attack, at every isolation level.
+// SWITCHYARD_SUITE_SIZE=whole runs every attack at every isolation level, and every fault at its full size.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, constants, tmpdir } from "node:os";
@@ -14,6 +14,8 @@ const PURE = new Set(["unit", "sim"]);
 const SANDBOX_IMAGE = "switchyard-sandbox:latest";
 // For one test, and for one file; the longest test waits out a call of 45 s. Attacks have limits of their own.
 const TEST_TIMEOUT_MS = 300_000;
+// The session that is cut at every byte takes minutes.
+const FAULT_TIMEOUT_MS = 900_000;
 const ATTACK_FILE_TIMEOUT_MS = 3_600_000;
 const mustRun = Boolean(process.env.CI);
 const isWhole = process.env.SWITCHYARD_SUITE_SIZE === "whole";
@@ -31,7 +33,8 @@ try {
 }
 
 async function main() {
-  if (suites.length === 0) throw new Error("name the suites to run: unit, sim, integration, docker, adversarial");
+  if (suites.length === 0)
+    throw new Error("name the suites to run: unit, sim, integration, docker, fault, adversarial");
   // The pure ones run the sources as they stand.
   await prepare({ build: suites.every((suite) => PURE.has(suite)) ? "never" : "stale" });
   const totals = new Map();
@@ -75,7 +78,7 @@ async function runSuite(suite, settings = {}) {
   const files = existsSync(folder) ? filesIn(folder).filter((file) => file.endsWith(".test.ts")) : [];
   if (files.length === 0) throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts`);
   const concurrency = PURE.has(suite) ? availableParallelism() : 1;
-  const timeoutMs = suite === "adversarial" ? ATTACK_FILE_TIMEOUT_MS : TEST_TIMEOUT_MS;
+  const timeoutMs = { adversarial: ATTACK_FILE_TIMEOUT_MS, fault: FAULT_TIMEOUT_MS }[suite] ?? TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
   const command = [
     ...["--import", "tsx", "--enable-source-maps", "--test", "--test-reporter=spec"],
@@ -116,7 +119,7 @@ function exitCode(child) {
 
 /** Why a suite cannot run here; undefined when it can. */
 async function obstacleTo(suite) {
-  if (suite === "docker") return dockerObstacle();
+  if (suite === "docker" || suite === "fault") return dockerObstacle();
   return suite === "adversarial" ? ((await dockerObstacle()) ?? (isWhole ? runscObstacle() : undefined)) : undefined;
 }
 

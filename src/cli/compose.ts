@@ -163,6 +163,7 @@ function makeServer(
       leaseMaxS: config.lease.max_s,
     },
     streamsMax: config.limits.streams_max,
+    keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
 }
 

@@ -154,6 +154,12 @@ export const configSchema = z.strictObject({
       handover: flag(false, "After SIGTERM leave containers and trajectories to the next server of this instance"),
     })
     .prefault({}),
+  keepalive: z
+    .strictObject({
+      interval_s: number(30, 1, 86_400, "Silence of a connection after which its client is pinged, in seconds"),
+      timeout_s: number(10, 1, 86_400, "How long the client may take to answer before it is cut off, in seconds"),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       streams_max: whole(10_000, 1, 1_000_000, "Streams open at once"),

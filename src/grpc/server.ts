@@ -15,6 +15,7 @@ import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import { ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
+import { requireDeadline } from "./deadline.js";
 import { addReflection } from "./reflection.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
@@ -23,10 +24,10 @@ import { type StatusReader, type ToolLister, type UnaryHandlers, unaryHandlers }
 
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
-  "grpc.keepalive_time_ms": 30_000,
-  "grpc.keepalive_timeout_ms": 10_000,
   "grpc.max_concurrent_streams": 500,
 } as const;
+
+const KEEPALIVE = { intervalMs: 30_000, timeoutMs: 10_000 };
 
 /** `host:port`, `[ipv6]:port`, or `unix:path`; without a port grpc-js would take 443. */
 const ADDRESS_PATTERN = /^(unix:.+|.+:\d{1,5})$/;
@@ -43,6 +44,8 @@ export interface GrpcServerOptions {
   readonly announcement: Announcement;
   /** Live RunTrajectory streams; further ones end with LIMIT_REACHED. */
   readonly streamsMax: number;
+  /** After so much silence a connection's client is pinged, and has so long to answer; 30 s and 10 s when absent. */
+  readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number };
   /** For tests. */
   readonly stream?: Partial<Pick<StreamOptions, keyof typeof STREAM_DEFAULTS>>;
 }
@@ -50,7 +53,7 @@ export interface GrpcServerOptions {
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #streamOptions: StreamOptions;
-  readonly #server = new Server(CHANNEL_OPTIONS);
+  readonly #server: Server;
   readonly #health = new HealthImplementation({ "": "NOT_SERVING", [SERVICE_NAME]: "NOT_SERVING" });
   readonly #streams = new Set<LiveStream>();
   #unary = 0;
@@ -58,7 +61,12 @@ export class GrpcServer {
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const { directory, clock, log, announcement } = options;
+    const { directory, clock, log, announcement, keepalive = KEEPALIVE } = options;
+    this.#server = new Server({
+      ...CHANNEL_OPTIONS,
+      "grpc.keepalive_time_ms": keepalive.intervalMs,
+      "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
+    });
     this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
     const unary = unaryHandlers({
       ...options,
@@ -117,10 +125,12 @@ export class GrpcServer {
   }
 
   #serve(call: StreamCall): void {
-    if (this.#streams.size >= this.#options.streamsMax) {
-      const text = `the server has ${this.#options.streamsMax} streams (limits.streams_max): try again later`;
+    try {
+      requireDeadline(call.getDeadline());
+      this.#requireRoom();
+    } catch (error) {
       call.on("error", () => {});
-      call.emit("error", grpcStatusOf(new SwitchyardError("LIMIT_REACHED", text), this.#options.log));
+      call.emit("error", grpcStatusOf(error, this.#options.log));
       return;
     }
     const stream = serveTrajectory(call, this.#streamOptions);
@@ -129,6 +139,13 @@ export class GrpcServer {
       this.#streams.delete(stream);
       this.#checkIdle();
     });
+  }
+
+  #requireRoom(): void {
+    const { streamsMax } = this.#options;
+    if (this.#streams.size < streamsMax) return;
+    const text = `the server has ${streamsMax} streams (limits.streams_max): try again later`;
+    throw new SwitchyardError("LIMIT_REACHED", text);
   }
 
   #setHealth(status: "SERVING" | "NOT_SERVING"): void {

@@ -6,6 +6,7 @@ import { GetStatusResponse, type PoolStatus } from "../gen/switchyard/v1/status.
 import { ListToolsResponse, ReleaseTrajectoryResponse, type Tool } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
 import { decodeExecute, decodeRelease } from "./conversion.js";
+import { requireDeadline } from "./deadline.js";
 import { durationOfMs } from "./duration.js";
 import { count, encodeExecuteResponse, uint32 } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
@@ -95,7 +96,11 @@ export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
 function handler(options: UnaryOptions, answer: (request: Buffer) => Promise<Uint8Array>): UnaryHandler {
   return (call, callback) => {
     options.onStart();
-    answer(call.request)
+    Promise.resolve()
+      .then(() => {
+        requireDeadline(call.getDeadline());
+        return answer(call.request);
+      })
       .then(
         (response) => callback(null, asBuffer(response)),
         (error: unknown) => callback(grpcStatusOf(error, options.log)),

@@ -12,7 +12,7 @@ const POOL = { slots_per_container: 4, max_containers: 1 };
 test("with live-restore the trajectories go on", async (t) => {
   const daemon = await SecondDaemon.start(t, "--live-restore");
   const settings = { instance: newInstance(), pools: { default: POOL } };
-  const server = new ServerProcess(t, settings, { DOCKER_HOST: daemon.host });
+  const server = new ServerProcess(t, settings, { env: { DOCKER_HOST: daemon.host } });
   const stream = await server.open(t, { trajectoryId: "a" });
   await stream.bash("echo kept > file");
   const running = stream.bash("echo once >> runs; sleep 2; echo done");
@@ -36,7 +36,7 @@ test("with live-restore the trajectories go on", async (t) => {
 test("without live-restore calls are LOST, slots are lost, and another container comes", async (t) => {
   const daemon = await SecondDaemon.start(t);
   const settings = { instance: newInstance(), pools: { default: POOL } };
-  const server = new ServerProcess(t, settings, { DOCKER_HOST: daemon.host });
+  const server = new ServerProcess(t, settings, { env: { DOCKER_HOST: daemon.host } });
   const stream = await server.open(t, { trajectoryId: "a" });
   await stream.bash("echo gone > file");
   const running = stream.bash("sleep 100; true");

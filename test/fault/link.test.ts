@@ -14,11 +14,12 @@ import { DockerProxy } from "../support/docker-proxy.js";
 import { ServerProcess } from "../support/server-process.js";
 
 async function behindProxy(t: TestContext) {
-  const proxy = await DockerProxy.start(t);
+  const proxy = await DockerProxy.start();
+  t.after(() => proxy.close());
   const instance = newInstance();
   t.after(() => removeContainersOf(instance));
   const settings = { instance, pools: { default: { slots_per_container: 4, max_containers: 1 } } };
-  const server = new ServerProcess(t, settings, { DOCKER_HOST: proxy.host });
+  const server = new ServerProcess(t, settings, { env: { DOCKER_HOST: proxy.host } });
   await server.ready;
   return { proxy, server, instance };
 }

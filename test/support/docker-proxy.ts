@@ -1,93 +1,119 @@
-// A proxy in front of the Docker daemon's socket, for a server that is to lose its daemon, or the links through it, for a
-// while: the containers know nothing of it.
-import { rmSync } from "node:fs";
-import { type AddressInfo, createConnection, createServer, type Server, type Socket } from "node:net";
+// An HTTP proxy on a unix socket in front of the Docker daemon, for a service that finds it by DOCKER_HOST. It answers 500
+// where it is asked to, cuts links, and is out of reach for a while; all else, hijacked attach streams too, passes.
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 
-const DAEMON = "/var/run/docker.sock";
-
-interface Pair {
-  readonly client: Socket;
-  readonly daemon: Socket;
-  /** Whether it carries an attach stream. */
-  attached: boolean;
-}
+/** `POST /containers/ID/start`, without the version of the API. */
+export type Fails = (method: string, path: string) => boolean;
 
 export class DockerProxy {
-  readonly #pairs = new Set<Pair>();
+  readonly #folder = mkdtempSync(join(tmpdir(), "switchyard-docker-"));
+  readonly #sockets = new Set<Duplex>();
+  /** Those of attach streams, on the server's side. */
+  readonly #links = new Set<Duplex>();
   #away = false;
-  #cuts = 0;
+  readonly #server = createServer((asked, answer) => this.#pass(asked, answer));
+  /** Requests that were answered 500. */
+  failed = 0;
+  /** Links that were cut. */
+  cuts = 0;
 
   private constructor(
-    readonly path: string,
-    server: Server,
+    private readonly daemon: string,
+    private readonly fails: Fails,
   ) {
-    server.on("connection", (client: Socket) => this.#join(client));
+    this.#server.on("connection", (socket: Socket) => {
+      if (this.#away) socket.destroy();
+      else this.#keep(socket);
+    });
+    this.#server.on("upgrade", (asked: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#upgrade(asked, socket, head);
+    });
   }
 
-  static async start(test: { after(cleanUp: () => void): void }): Promise<DockerProxy> {
-    const path = join(tmpdir(), `switchyard-docker-${process.pid}-${Math.random().toString(36).slice(2)}.sock`);
-    const server = createServer();
-    const proxy = new DockerProxy(path, server);
-    await new Promise<AddressInfo | string | null>((resolve) => server.listen(path, () => resolve(server.address())));
-    test.after(() => {
-      server.close();
-      proxy.#cut(() => true);
-      rmSync(path, { force: true });
-    });
+  static async start(fails: Fails = () => false, daemon = "/var/run/docker.sock"): Promise<DockerProxy> {
+    const proxy = new DockerProxy(daemon, fails);
+    proxy.#server.listen(proxy.#path);
+    await once(proxy.#server, "listening");
     return proxy;
   }
 
-  /** As DOCKER_HOST takes it. */
+  /** For DOCKER_HOST. */
   get host(): string {
-    return `unix://${this.path}`;
-  }
-
-  /** Attach streams that were cut. */
-  get cuts(): number {
-    return this.#cuts;
+    return `unix://${this.#path}`;
   }
 
   /** Breaks every attach stream, and nothing else. */
   cutLinks(): void {
-    this.#cut(({ attached }) => attached);
+    this.cuts += this.#links.size;
+    for (const link of this.#links) link.destroy();
   }
 
-  /** The daemon cannot be reached from now on. */
+  /** The daemon cannot be reached until `comeBack`. */
   goAway(): void {
     this.#away = true;
-    this.#cut(() => true);
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   comeBack(): void {
     this.#away = false;
   }
 
-  #cut(which: (pair: Pair) => boolean): void {
-    for (const pair of [...this.#pairs].filter(which)) {
-      if (pair.attached) this.#cuts += 1;
-      pair.client.destroy();
-      pair.daemon.destroy();
-    }
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    rmSync(this.#folder, { recursive: true });
   }
 
-  #join(client: Socket): void {
-    if (this.#away) return void client.destroy();
-    const daemon = createConnection(DAEMON);
-    const pair: Pair = { client, daemon, attached: false };
-    this.#pairs.add(pair);
-    client.on("data", (chunk: Buffer) => {
-      if (chunk.subarray(0, 300).includes("/attach?")) pair.attached = true;
-    });
-    client.pipe(daemon).pipe(client);
-    for (const socket of [client, daemon]) {
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        client.destroy();
-        daemon.destroy();
-        this.#pairs.delete(pair);
-      });
-    }
+  get #path(): string {
+    return join(this.#folder, "docker.sock");
   }
+
+  #keep(socket: Duplex): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.once("close", () => this.#sockets.delete(socket));
+  }
+
+  #pass(asked: IncomingMessage, answer: ServerResponse): void {
+    const { method = "GET", url = "/", headers } = asked;
+    if (this.fails(method, pathOf(url))) {
+      this.failed += 1;
+      asked.resume();
+      answer.writeHead(500, { "content-type": "application/json" }).end('{"message":"injected fault"}');
+      return;
+    }
+    const onward = request({ socketPath: this.daemon, method, path: url, headers, agent: false }, (answered) => {
+      answer.writeHead(answered.statusCode ?? 502, answered.headers);
+      answered.pipe(answer);
+      answered.on("error", () => answer.destroy());
+    });
+    onward.on("error", () => answer.destroy());
+    // A long answer that nobody reads any more ends on the other side too.
+    answer.on("close", () => onward.destroy());
+    asked.pipe(onward);
+  }
+
+  #upgrade({ method, url, rawHeaders }: IncomingMessage, client: Duplex, head: Buffer): void {
+    const daemon = connect(this.daemon);
+    this.#keep(daemon);
+    const lines = rawHeaders.flatMap((name, at) => (at % 2 ? [] : [`${name}: ${rawHeaders[at + 1]}`]));
+    daemon.write(`${method} ${url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
+    daemon.write(head);
+    client.pipe(daemon);
+    daemon.pipe(client);
+    this.#links.add(client);
+    client.once("close", () => this.#links.delete(client));
+    client.once("close", () => daemon.destroy());
+    daemon.once("close", () => client.destroy());
+  }
+}
+
+function pathOf(url: string): string {
+  return url.replace(/^\/v[\d.]+(?=\/)/, "").replace(/\?.*$/, "");
 }

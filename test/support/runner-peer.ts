@@ -146,6 +146,17 @@ export class Peer {
     return taken.map(({ value }) => value as Values[K]);
   }
 
+  /** Its slots are asked for and opened, in that order. */
+  async open(...slots: readonly number[]): Promise<void> {
+    for (const slot of slots) {
+      const opened = this.client.openSlot(slot);
+      await settled();
+      const [request] = this.take("openSlot");
+      await this.say({ $case: "slotOpened", value: { slot, seq: request?.seq ?? 0 } });
+      await opened;
+    }
+  }
+
   /** The link breaks; resolves when the next one is dialled. */
   async breakLink(): Promise<void> {
     this.heard.length = 0;

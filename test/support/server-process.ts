@@ -14,7 +14,7 @@ import type { Open } from "../../src/gen/switchyard/v1/trajectory.js";
 import { TrajectoryClient } from "./trajectory-client.js";
 
 const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
-const READY = /^switchyard ready on (\S+), backend docker, (\d+) slots$/;
+const READY = /^switchyard ready on (\S+), backend (?:docker|process), (\d+) slots$/;
 
 interface TestScope {
   after(cleanUp: () => void): void;
@@ -33,12 +33,16 @@ export class ServerProcess {
   /** The ready line; rejects when the process ends without one. */
   readonly ready: Promise<{ readonly address: string; readonly slots: number }>;
 
-  /** Starts it on a free port with the Docker backend; it is killed after the test if it still runs. */
-  constructor(test: TestScope, settings: object, env: NodeJS.ProcessEnv = {}) {
+  /** Starts it on a free port; it is killed after the test if it still runs. */
+  constructor(
+    test: TestScope,
+    settings: object,
+    { backend = "docker", env = {} }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv } = {},
+  ) {
     const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
     const config = join(folder, "config.yaml");
     writeFileSync(config, stringify(settings));
-    const flags = ["--listen", "127.0.0.1:0", "--backend", "docker", "--config", config];
+    const flags = ["--listen", "127.0.0.1:0", "--backend", backend, "--config", config];
     const child = spawn(process.execPath, [COMMAND, "serve", ...flags], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],

@@ -22,11 +22,17 @@ export class TrajectoryClient {
   #over = false;
   #calls = 0;
 
-  private constructor(readonly stream: ClientDuplexStream<RunTrajectoryRequest, RunTrajectoryResponse>) {
+  private constructor(
+    readonly stream: ClientDuplexStream<RunTrajectoryRequest, RunTrajectoryResponse>,
+    onFrame: (frame: Frame, client: TrajectoryClient) => void,
+  ) {
     this.#events.setMaxListeners(0);
     let failure: ServiceError | undefined;
     stream.on("data", ({ frame }: RunTrajectoryResponse) => {
-      if (frame) this.frames.push(frame);
+      if (frame) {
+        this.frames.push(frame);
+        onFrame(frame, this);
+      }
       this.#events.emit("change");
     });
     stream.on("error", (error: ServiceError) => {
@@ -45,8 +51,9 @@ export class TrajectoryClient {
   static async open(
     service: ToolExecutorServiceClient,
     open: Partial<Open> & { trajectoryId: string },
+    onFrame: (frame: Frame, client: TrajectoryClient) => void = () => undefined,
   ): Promise<TrajectoryClient> {
-    const client = new TrajectoryClient(service.runTrajectory());
+    const client = new TrajectoryClient(service.runTrajectory(), onFrame);
     client.send({ $case: "open", value: Open.fromPartial(open) });
     await client.first("opened");
     return client;
@@ -108,7 +115,10 @@ export class TrajectoryClient {
     for (;;) {
       const found = this.frames.find(matches);
       if (found) return found;
-      if (this.#over) throw new Error(`the stream ended first: ${(await this.ended)?.message ?? "OK"}`);
+      if (this.#over) {
+        const cause = await this.ended;
+        throw new Error(`the stream ended first: ${cause?.message ?? "OK"}`, { cause });
+      }
       await once(this.#events, "change");
     }
   }

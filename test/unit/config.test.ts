@@ -54,6 +54,7 @@ describe("configuration: values", () => {
       output: { chars_max: 50000 },
       files: { bytes_max: 100000 },
       lease: { default_s: 120, max_s: 3600 },
+      keepalive: { interval_s: 30, timeout_s: 10 },
       runner: { grace_s: 3900 },
       shutdown: { grace_s: 30 },
       limits: {

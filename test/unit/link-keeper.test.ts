@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { settled } from "../support/fake-clock.js";
-import { finished, Peer } from "../support/runner-peer.js";
+import { encoded, finished, inventory, Peer, type Say } from "../support/runner-peer.js";
 
 /** Lets so much time pass, second by second, with everything that comes of it. */
 function timeOf(t: TestContext) {
@@ -39,7 +39,8 @@ describe("a runner that is silent", () => {
   test("any word of it will do", async (t) => {
     const pass = timeOf(t);
     const peer = await Peer.ready();
-    await pass(120, () => peer.say({ $case: "slotFailed", value: { slot: 0, error: "" } }));
+    await peer.open(0);
+    await pass(120, () => peer.say({ $case: "slotOpened", value: { slot: 0, seq: 1 } }));
     assert.deepEqual([peer.dials, peer.lost], [0, undefined]);
   });
 
@@ -56,7 +57,7 @@ describe("a runner that is silent", () => {
     await peer.say(finished(0, "a"));
     await running.done;
     assert.deepEqual(ends, ["a OK "]);
-    await pass(10, () => peer.say({ $case: "pong", value: { seq: 0n } }));
+    await pass(60, () => peer.say(...peer.take("ping").map((value): Say => ({ $case: "pong", value }))));
     assert.deepEqual([peer.dials, peer.lost], [1, undefined]);
   });
 
@@ -77,8 +78,13 @@ describe("a runner that is silent", () => {
     const pass = timeOf(t);
     const peer = await Peer.ready();
     await peer.breakLink();
-    await pass(120, () => peer.say({ $case: "pong", value: { seq: 0n } }, { $case: "inventory", value: {} }));
-    assert.equal(peer.lost?.reason, "RUNNER_LOST");
+    let begun = 0;
+    await pass(60, async () => {
+      if (peer.dials > begun)
+        await peer.raw(Buffer.concat([peer.marker(), ...inventory({}, 2).slice(0, -1).map(encoded)]));
+      begun = peer.dials;
+    });
+    assert.deepEqual([begun, peer.lost?.reason], [3, "RUNNER_LOST"]);
   });
 
   test("after it asked for a new beginning is dialled again", async (t) => {

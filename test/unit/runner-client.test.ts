@@ -79,6 +79,7 @@ describe("an honest runner", () => {
 
   test("a slot whose sandbox died is told of", async () => {
     const peer = await Peer.ready();
+    await peer.open(0, 1);
     const failed: string[] = [];
     peer.client.onSlotFailed((slot, error) => failed.push(`${slot} ${error.reason} ${error.message}`));
     await peer.say({ $case: "slotFailed", value: { slot: 1, error: "the sandbox died" } });

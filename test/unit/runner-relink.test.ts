@@ -10,6 +10,7 @@ const MINE = bindingOf("t");
 /** At work: slot 0 is leased, slot 1 is open. */
 async function atWork(): Promise<Peer> {
   const peer = await Peer.ready();
+  await peer.open(0, 1);
   peer.client.leaseSlot(0, MINE);
   await settled();
   return peer;
