@@ -3,10 +3,10 @@
 // reads nothing. Exit code 0 only if the median p99 beside it is at most twice the one without.
 import { parseArgs } from "node:util";
 import { credentials } from "@grpc/grpc-js";
-import { CallStatus, ToolCall } from "../../src/gen/switchyard/v1/call.js";
+import { SwitchyardClient, type Trajectory } from "../../src/client/index.js";
+import { ToolCall } from "../../src/gen/switchyard/v1/call.js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import { Open } from "../../src/gen/switchyard/v1/trajectory.js";
-import { Connection, type Trajectory } from "../demo/client.js";
 import { type Backend, Server } from "../demo/server.js";
 import { median, percentile, table } from "./figures.js";
 
@@ -26,15 +26,17 @@ async function main(): Promise<number> {
   if (!isBackend(values.backend)) throw new Error(`--backend ${values.backend} is none of ${BACKENDS.join(", ")}`);
   const stop = AbortSignal.timeout(BENCH_MAX_MS);
   const server = await Server.start(values.backend, stop);
-  const connection = new Connection(server.address);
+  const client = new SwitchyardClient(server.address);
   try {
     const readers = await Promise.all(
-      Array.from({ length: READERS }, (_, at) => connection.open(`reader-${at}`, "bench", stop)),
+      Array.from({ length: READERS }, (_, at) =>
+        client.open({ trajectoryId: `reader-${at}`, group: "bench", signal: stop }),
+      ),
     );
     await measure(readers, WARM_UP_MS);
     return await rounds(server.address, readers);
   } finally {
-    connection.close();
+    client.close();
     await server.stop();
   }
 }
@@ -87,8 +89,8 @@ async function measure(readers: readonly Trajectory[], forMs: number): Promise<r
     readers.map(async (reader) => {
       while (performance.now() - beganMs < forMs) {
         const sentMs = performance.now();
-        const { status, error } = await reader.call("bash", { command: "true" }, 60);
-        if (status !== CallStatus.CALL_STATUS_OK) throw new Error(`true ended ${CallStatus[status]}: ${error}`);
+        const { status, error } = await reader.call("bash", { command: "true" }, { timeoutS: 60 });
+        if (status !== "OK") throw new Error(`true ended ${status}: ${error}`);
         took.push(performance.now() - sentMs);
       }
     }),

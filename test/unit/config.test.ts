@@ -56,7 +56,7 @@ describe("configuration: values", () => {
       lease: { default_s: 120, max_s: 3600 },
       keepalive: { interval_s: 30, timeout_s: 10 },
       runner: { grace_s: 3900 },
-      shutdown: { grace_s: 30 },
+      shutdown: { grace_s: 30, handover: false },
       limits: {
         streams_max: 10000,
         calls_per_trajectory_max: 1024,

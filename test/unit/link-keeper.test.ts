@@ -180,14 +180,26 @@ describe("a newer server", () => {
     });
   }
 
-  test("is only a claim of the runner's when the engine knows of none", async () => {
+  test("that the engine knows nothing of is a lie of the runner's", async (t) => {
+    const pass = timeOf(t);
     const peer = await Peer.ready();
-    const { ends } = peer.run(["a"]);
+    // As soon as the engine can tell.
+    peer.answers.push(unreachable);
+    const { running, ends } = peer.run(["a"]);
+    const rejected = assert.rejects(running.done, { reason: "RUNNER_VIOLATION" });
+    await peer.raw(peer.marker(10));
+    assert.equal(peer.lost, undefined);
+    await pass(1);
+    await rejected;
+    assert.deepEqual([peer.dials, ends, peer.toRunner.destroyed], [2, [], true]);
+  });
+
+  test("that the engine cannot tell of, as the runner is gone, is a loss", async () => {
+    const peer = await Peer.ready();
+    peer.answers.push(async () => "gone");
     await peer.raw(peer.marker(10));
     await settled();
-    await peer.begin();
-    await peer.say(finished(0, "a"));
-    assert.deepEqual([peer.dials, ends, peer.lost], [1, ["a OK "], undefined]);
+    assert.deepEqual([peer.dials, peer.lost?.reason], [1, "RUNNER_LOST"]);
   });
 });
 

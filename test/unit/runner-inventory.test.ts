@@ -217,19 +217,6 @@ describe("what a runner may cause by asking", () => {
     assert.equal(message, "runner sent more than 100 requests to begin anew");
   });
 
-  test("also by the claim that it has another server", async () => {
-    const peer = await Peer.ready();
-    for (let count = 0; count < 100; count++) {
-      await peer.raw(peer.marker(10));
-      await settled();
-      await peer.begin();
-    }
-    assert.deepEqual([peer.dials, peer.lost], [100, undefined]);
-    await peer.raw(peer.marker(10));
-    assert.equal(peer.lost?.reason, "RUNNER_VIOLATION");
-    assert.equal(peer.dials, 100);
-  });
-
   test("no beginning that nobody asked for: it would have everything sent again", async () => {
     const peer = await Peer.ready();
     peer.run(["a"]);
