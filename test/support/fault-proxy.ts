@@ -118,12 +118,13 @@ export class FaultProxy {
   #faults: Faults = {};
 
   private constructor(
-    target: string,
+    /** host:port; those who connect from now on come there. */
+    public target: string,
     private readonly random: Random,
   ) {
-    const at = target.lastIndexOf(":");
-    const [host, port] = [target.slice(0, at), Number(target.slice(at + 1))];
     this.#server = createServer({ allowHalfOpen: true }, (client) => {
+      const at = this.target.lastIndexOf(":");
+      const [host, port] = [this.target.slice(0, at), Number(this.target.slice(at + 1))];
       const server = dial({ host, port, allowHalfOpen: true });
       const connection = new ProxiedConnection(
         client,
