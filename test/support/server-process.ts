@@ -38,7 +38,9 @@ export class ServerProcess {
     const config = join(folder, "config.yaml");
     writeFileSync(config, stringify(settings));
     const flags = ["--listen", "127.0.0.1:0", "--backend", backend, "--config", config];
-    const child = spawn(process.execPath, [COMMAND, "serve", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    // Of the suite, and to the server an option that it does not have.
+    const { SWITCHYARD_SUITE_SIZE: _, ...env } = process.env;
+    const child = spawn(process.execPath, [COMMAND, "serve", ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     let [stdout, stderr] = ["", ""];
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
