@@ -119,6 +119,7 @@ function makeDirectory(config: Config, pools: readonly Pool[], batcher: Batcher<
       batcher.follow({ settle }, (finish) => runner.resumeCall(slot, uniqId, finish)),
     catalogue,
     ledger: { callsMax: limits.calls_per_trajectory_max, bytesMax: limits.ledger_bytes_max },
+    callBytes: { trajectoryMax: limits.call_bytes_max, serverMax: limits.call_bytes_total_max },
     leaseDefaultS: lease.default_s,
     leaseMaxS: lease.max_s,
     queueTimeoutS: timeouts.queue_s,

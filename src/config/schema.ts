@@ -175,6 +175,18 @@ export const configSchema = z.strictObject({
         1_073_741_824,
         "Unacknowledged results of one trajectory, in bytes",
       ),
+      call_bytes_max: whole(
+        67_108_864,
+        16_777_216,
+        17_179_869_184,
+        "Calls of one trajectory that are queued or running, in bytes; further ones are rejected",
+      ),
+      call_bytes_total_max: whole(
+        1_073_741_824,
+        16_777_216,
+        1_099_511_627_776,
+        "Calls of all trajectories that are queued or running, in bytes; further ones are rejected",
+      ),
       trajectory_lifetime_s: seconds(86_400, 1, "Longest life of a trajectory, in seconds"),
     })
     .prefault({}),

@@ -12,6 +12,8 @@ export interface Call {
   /** The tool that the model named, before any alias is resolved. */
   readonly tool: string;
   readonly arguments: JsonObject;
+  /** Of the message that it came in, which is about what it costs while it waits. */
+  readonly bytes: number;
   /** The client's own timeout in seconds, unclamped; absent: the model's `timeout` argument, then the pool's default. */
   readonly timeoutS?: number;
   /** How long the call may wait before it is handed to a runner, in seconds; absent: `timeouts.queue_s`. */

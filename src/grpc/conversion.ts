@@ -117,14 +117,14 @@ function readCall(bytes: Uint8Array): CallReading {
   const { field: argumentBytes, rest } = decoded("call", () => takeField(bytes, CALL_ARGUMENTS));
   const wire = decoded("call", () => ToolCall.decode(rest));
   try {
-    return { kind: "call", call: checkedCall(wire, argumentBytes) };
+    return { kind: "call", call: { ...checkedCall(wire, argumentBytes), bytes: bytes.length } };
   } catch (error) {
     if (!(error instanceof SwitchyardError)) throw error;
     return { kind: "bad_call", uniqId: printable(wire.uniqId), error };
   }
 }
 
-function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Call {
+function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Omit<Call, "bytes"> {
   const uniqId = checkedId("uniq_id", wire.uniqId);
   if (wire.streamOutput) {
     throw new SwitchyardError("NOT_BUILT", "stream_output is not built yet: leave it unset");

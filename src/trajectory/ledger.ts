@@ -24,6 +24,8 @@ const OUTCOME_BYTES = 512;
 export interface Entry {
   readonly uniqId: string;
   readonly digest: string;
+  /** Of the call, while it is unfinished. */
+  readonly bytes: number;
   state: CallState;
   outcome: Outcome | undefined;
   /** Whether a stream is owed the result; else only callers of Execute asked. */
@@ -60,16 +62,22 @@ export class Ledger {
     if (this.#entries.size >= this.limits.callsMax) {
       throw limit(`this trajectory has ${this.#entries.size} calls unfinished or unacknowledged; acknowledge results`);
     }
-    const entry = this.#enter({ uniqId: call.uniqId, digest, forStream, state: "queued" });
+    const { uniqId, bytes } = call;
+    const entry = this.#enter({ uniqId, digest, bytes, forStream, state: "queued" });
     return { kind: "new", entry };
   }
 
   /** A call that an earlier server accepted. Undefined when its result was acknowledged. */
   restore(call: Pick<AdoptedCall, "uniqId" | "digest" | "forStream" | "state">): Entry | undefined {
     const { state, ...identity } = call;
-    if (state !== "acknowledged") return this.#enter({ ...identity, state: "running" });
+    if (state !== "acknowledged") return this.#enter({ ...identity, bytes: 0, state: "running" });
     this.#digests.set(call.uniqId, call.digest);
     return undefined;
+  }
+
+  /** Whether a call of that name was ever accepted. */
+  has(uniqId: string): boolean {
+    return this.#digests.has(uniqId);
   }
 
   get(uniqId: string): Entry | undefined {
@@ -133,7 +141,7 @@ export class Ledger {
     return [...this.#entries.values()].filter(({ forStream, state }) => !forStream && state === "finished");
   }
 
-  #enter(call: Pick<Entry, "uniqId" | "digest" | "forStream" | "state">): Entry {
+  #enter(call: Pick<Entry, "uniqId" | "digest" | "bytes" | "forStream" | "state">): Entry {
     const entry: Entry = { ...call, outcome: undefined, waiting: [] };
     this.#digests.set(entry.uniqId, entry.digest);
     this.#entries.set(entry.uniqId, entry);

@@ -30,6 +30,8 @@ export type Follow = (call: {
 
 /** Counts over all trajectories, for GetStatus. */
 export interface CallCounters {
+  /** Of all calls that are queued or running. */
+  bytes: number;
   queued: number;
   total: number;
   errors: number;
@@ -42,6 +44,8 @@ export interface TrajectorySurroundings {
   readonly follow: Follow;
   readonly plan: (call: Call) => Plan;
   readonly ledger: LedgerLimits;
+  /** Of calls that are queued or running; at them new calls are refused. */
+  readonly callBytes: { readonly trajectoryMax: number; readonly serverMax: number };
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
   readonly counters: CallCounters;

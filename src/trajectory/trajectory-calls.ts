@@ -25,6 +25,8 @@ export class TrajectoryCalls {
   readonly #queue: CallQueue;
   #going: Going | undefined;
   #ended = false;
+  /** Of calls that are queued or running. */
+  #bytes = 0;
   #onIdle: (() => void)[] = [];
   /** Rejects for who waits for the end of an Execute, when the trajectory is left. */
   readonly #left = new Set<(error: SwitchyardError) => void>();
@@ -141,14 +143,26 @@ export class TrajectoryCalls {
   }
 
   #admit(call: Call, forStream: boolean): Admission {
-    if (this.#going === "handing over" && !this.#ledger.get(call.uniqId)) throw shuttingDown();
+    if (!this.#ledger.has(call.uniqId)) this.#requireRoom(call);
     return this.#ledger.admit(call, forStream);
+  }
+
+  #requireRoom({ bytes }: Call): void {
+    const { callBytes, counters } = this.around;
+    if (this.#going === "handing over") throw shuttingDown();
+    if (this.#bytes + bytes > callBytes.trajectoryMax) {
+      throw tooMuch(`this trajectory's calls that wait or run would have more than ${callBytes.trajectoryMax} bytes`);
+    }
+    if (counters.bytes + bytes > callBytes.serverMax) {
+      throw tooMuch(`the calls of all trajectories that wait or run would have more than ${callBytes.serverMax} bytes`);
+    }
   }
 
   #begin(call: Call, entry: Entry): void {
     const { counters, plan, queueTimeoutS } = this.around;
     counters.total += 1;
     counters.queued += 1;
+    this.#hold(entry.bytes);
     if (this.#going === "draining") return this.#finish(entry, failedOutcome("NOT_STARTED", shuttingDown().message));
     const planned = plan(call);
     if (planned.kind === "done") return this.#finish(entry, planned.outcome);
@@ -166,6 +180,11 @@ export class TrajectoryCalls {
       },
       settle: (outcome) => this.#finish(entry, outcome),
     });
+  }
+
+  #hold(bytes: number): void {
+    this.#bytes += bytes;
+    this.around.counters.bytes += bytes;
   }
 
   #followRunning(slot: HeldSlot, uniqId: string, finish: (outcome: Outcome) => void): void {
@@ -186,12 +205,17 @@ export class TrajectoryCalls {
     const { counters } = this.around;
     if (entry.state === "queued") counters.queued -= 1;
     if (!isSuccess(outcome)) counters.errors += 1;
+    this.#hold(-entry.bytes);
     this.#ledger.finish(entry, outcome);
     this.events.finished(entry, outcome);
     if (this.#ledger.unfinished > 0) return;
     for (const idle of this.#onIdle.splice(0)) idle();
     this.events.idle();
   }
+}
+
+function tooMuch(what: string): SwitchyardError {
+  return new SwitchyardError("LIMIT_REACHED", `${what}; wait for results`);
 }
 
 function shuttingDown(): SwitchyardError {

@@ -23,6 +23,8 @@ export interface DirectoryOptions {
   readonly ledger: LedgerLimits;
   readonly leaseDefaultS: number;
   readonly leaseMaxS: number;
+  /** Of calls that are queued or running, of one trajectory and of all. */
+  readonly callBytes: { readonly trajectoryMax: number; readonly serverMax: number };
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
 }
@@ -32,7 +34,7 @@ const TRAJECTORIES_MAX = 100_000;
 const DEFAULT_POOL = "default";
 
 export class TrajectoryDirectory implements Directory {
-  readonly counters: CallCounters = { queued: 0, total: 0, errors: 0 };
+  readonly counters: CallCounters = { bytes: 0, queued: 0, total: 0, errors: 0 };
   readonly #members = new Map<string, Trajectory>();
   #closing = false;
 
@@ -122,7 +124,7 @@ export class TrajectoryDirectory implements Directory {
 
   #create(identity: TrajectoryIdentity, leaseS: number, life?: AdoptedLease["binding"]): Trajectory {
     const { trajectoryId, pool } = identity;
-    const { clock, pools, catalogue, submit, follow, ledger, queueTimeoutS, lifetimeS } = this.options;
+    const { clock, pools, catalogue, submit, follow, ledger, callBytes, queueTimeoutS, lifetimeS } = this.options;
     const source = pools.get(pool);
     if (!source) {
       const names = [...pools.keys()].join(", ");
@@ -138,6 +140,7 @@ export class TrajectoryDirectory implements Directory {
       follow,
       plan: (call: Call) => catalogue.plan(call, source.timeoutDefaultS),
       ledger,
+      callBytes,
       queueTimeoutS,
       lifetimeS,
       counters: this.counters,

@@ -198,7 +198,7 @@ export class RecordingSink implements EventSink {
 }
 
 export function bashCall(uniqId: string, fields: Partial<Call> = {}): Call {
-  return { uniqId, tool: "bash", arguments: { command: uniqId }, streamOutput: false, ...fields };
+  return { uniqId, tool: "bash", arguments: { command: uniqId }, streamOutput: false, bytes: 1, ...fields };
 }
 
 /** What a runner remembers of `bashCall(uniqId)`. */
@@ -239,6 +239,7 @@ export class TrajectoryWorld {
       },
       catalogue: new Catalogue({ limits: { fileBytesMax: 1000 }, timeouts: { minS: 1, maxS: 600 } }),
       ledger: { callsMax: 1024, bytesMax: 1 << 24 },
+      callBytes: { trajectoryMax: 1000, serverMax: 1500 },
       leaseDefaultS: 120,
       leaseMaxS: 3600,
       queueTimeoutS: 600,

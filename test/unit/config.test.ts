@@ -60,6 +60,8 @@ describe("configuration: values", () => {
       limits: {
         streams_max: 10000,
         calls_per_trajectory_max: 1024,
+        call_bytes_max: 67_108_864,
+        call_bytes_total_max: 1_073_741_824,
         ledger_bytes_max: 16777216,
         trajectory_lifetime_s: 86400,
       },

@@ -10,7 +10,7 @@ const POOL_DEFAULT_S = 30;
 const catalogue = new Catalogue({ limits: { fileBytesMax: FILE_BYTES_MAX }, timeouts: { minS: 1, maxS: 600 } });
 
 function plan(tool: string, args: JsonObject, fields: Partial<Call> = {}) {
-  const call = { uniqId: "u", tool, arguments: args, streamOutput: false, ...fields };
+  const call = { uniqId: "u", tool, arguments: args, streamOutput: false, bytes: 1, ...fields };
   return catalogue.plan(call, POOL_DEFAULT_S);
 }
 

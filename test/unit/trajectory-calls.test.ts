@@ -189,3 +189,26 @@ describe("a lost slot", () => {
     assert.match(sink.outcome("old").error, /asked for slot generation 1, the trajectory has 2/);
   });
 });
+
+test("calls that wait or run are bounded in bytes, of one trajectory and of all; an ended one makes room", async () => {
+  const world = new TrajectoryWorld();
+  const one = world.open();
+  one.at.call(bashCall("a", { bytes: 600 }));
+  one.at.call(bashCall("b", { bytes: 400 }));
+  one.at.call(bashCall("c", { bytes: 1 }));
+  // A repeated one is no new one.
+  one.at.call(bashCall("a", { bytes: 600 }));
+  const other = world.open({ trajectoryId: "other" });
+  other.at.call(bashCall("d", { bytes: 501 }));
+  other.at.call(bashCall("e", { bytes: 500 }));
+  const rejected = [...one.sink.of("rejected"), ...other.sink.of("rejected")];
+  assert.deepEqual(
+    rejected.map(({ uniqId, status }) => `${uniqId} ${status}`),
+    ["c NOT_STARTED", "d NOT_STARTED"],
+  );
+  assert.match(rejected[0]?.error ?? "", /more than 1000 bytes; wait for results/);
+  assert.match(rejected[1]?.error ?? "", /of all trajectories .* more than 1500 bytes/);
+  (await world.flight("a")).end();
+  one.at.call(bashCall("c", { bytes: 600 }));
+  assert.equal(one.sink.of("rejected").length, 1);
+});
