@@ -1,7 +1,14 @@
-// Children of a process, and their end.
+// The end of what a process has started.
 import { readFileSync } from "node:fs";
 
-export function childrenOf(pid: number): number[] {
+/** How many there were. */
+export function killChildrenOf(pid: number): number {
+  const children = childrenOf(pid);
+  for (const child of children) killQuietly(child);
+  return children.length;
+}
+
+function childrenOf(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
   } catch {
@@ -9,7 +16,7 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
-export function killQuietly(pid: number): void {
+function killQuietly(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {

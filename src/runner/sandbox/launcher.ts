@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { type Readable, Writable } from "node:stream";
-import { childrenOf, killQuietly } from "./children.js";
+import { killChildrenOf } from "./children.js";
 import { openFifo } from "./fifo.js";
 import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
 import type { SandboxEntry } from "./sandbox.js";
@@ -143,9 +143,8 @@ export class Launcher {
 
   /** Asks for a new weight, unless one is awaited. */
   weigh(): void {
-    const nowMs = performance.now();
-    if (nowMs - this.#weighingSinceMs < WEIGHING_MS_MAX) return;
-    this.#weighingSinceMs = nowMs;
+    if (performance.now() - this.#weighingSinceMs < WEIGHING_MS_MAX) return;
+    this.#weighingSinceMs = performance.now();
     this.#tell("weigh");
   }
 
@@ -161,9 +160,8 @@ export class Launcher {
   destroy(): void {
     if (this.#gone) return;
     const { pid } = this.#process;
-    const inner = this.entry.isWrapped && pid !== undefined ? childrenOf(pid) : [];
-    for (const child of inner) killQuietly(child);
-    if (inner.length === 0) this.#process.kill("SIGKILL");
+    const killed = this.entry.isWrapped && pid !== undefined ? killChildrenOf(pid) : 0;
+    if (killed === 0) this.#process.kill("SIGKILL");
   }
 
   #tell(line: string): void {

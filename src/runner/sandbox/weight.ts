@@ -37,9 +37,11 @@ sub weigh {
     opendir(my $open, "/proc/$pid/fd") or next;
     for my $fd (map { "/proc/$pid/fd/$_" } grep { /^\d/ } readdir $open) {
       my @file = stat $fd or next;
-      next if !-f _ || $file[3] || $seen{"@file[0, 1]"}++;
-      if ($file[0] == $device) { $disk += $file[12] * 512 }
-      elsif (readlink($fd) =~ m{^/memfd:}) { $memory += $file[12] * 512 }
+      next if !-f _ || $seen{"@file[0, 1]"}++;
+      my $name = readlink($fd) // '';                     # gVisor knows only by it what is deleted
+      next unless $name =~ / \(deleted\)\z/;
+      if ($name =~ m{^/memfd:}) { $memory += $file[12] * 512 }
+      elsif ($file[0] == $device) { $disk += $file[12] * 512 }
     }
   }
   if (open(my $segments, '<', '/proc/sysvipc/shm')) {
