@@ -1,7 +1,7 @@
 // `npm test`: node scripts/test.mjs SUITE... [flags for node --test]. A suite is a folder of test/; its *.test.ts files
 // run under Node's own test runner. Pure suites run side by side, those that start processes one file at a time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
-// SWITCHYARD_SUITE_SIZE=whole runs every attack at every isolation level, and every fault at its full size.
+// SUITE_SIZE=whole runs every attack at every isolation level, and every fault at its full size.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, constants, tmpdir } from "node:os";
@@ -18,7 +18,7 @@ const TEST_TIMEOUT_MS = 300_000;
 const FAULT_TIMEOUT_MS = 900_000;
 const ATTACK_FILE_TIMEOUT_MS = 3_600_000;
 const mustRun = Boolean(process.env.CI);
-const isWhole = process.env.SWITCHYARD_SUITE_SIZE === "whole";
+const isWhole = process.env.SUITE_SIZE === "whole";
 
 const args = process.argv.slice(2);
 const firstFlag = args.findIndex((arg) => arg.startsWith("-"));
@@ -66,7 +66,7 @@ function spell(counts) {
 async function runAttacks() {
   const folder = mkdtempSync(join(tmpdir(), "switchyard-attacks-"));
   const log = join(folder, "rows");
-  const result = await runSuite("adversarial", { SWITCHYARD_ATTACK_LOG: log });
+  const result = await runSuite("adversarial", { ATTACK_LOG: log });
   const rows = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
   rmSync(folder, { recursive: true });
   console.log(`\n${attackTable(rows.map((row) => JSON.parse(row)))}`);

@@ -101,6 +101,12 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     link.on("closed", (error) => this.#broken(link, error));
   }
 
+  /** Begins the link to a runner that lives, as often as it takes. */
+  dial(): void {
+    this.#live = true;
+    void this.#redial("runner not reached");
+  }
+
   /** Dropped while there is no link, or its inventory is awaited: what matters is sent again after it, and so never twice. */
   send(frame: NonNullable<ServerFrame["frame"]>): void {
     if (!this.#awaiting) this.#link?.send({ frame });

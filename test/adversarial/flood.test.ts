@@ -2,8 +2,9 @@
 // memory.
 import assert from "node:assert/strict";
 import { CallStatus, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
-import { type Arena, attack, bySize, seconds } from "../support/attack.js";
+import { type Arena, attack, seconds } from "../support/attack.js";
 import { besides, secondsOf, spell, watchRunnerMemory, watchServerMemory } from "../support/bystander.js";
+import { bySize } from "../support/suite-size.js";
 
 const MIB = 1024 * 1024;
 /** Node frees what was read from a pipe only when some 32 MiB of it have gathered, on its way down twice that. */

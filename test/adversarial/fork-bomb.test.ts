@@ -1,8 +1,9 @@
 // Programs that multiply until they are stopped. Each carries a word on its command line, by which what is left is counted.
 import assert from "node:assert/strict";
-import { type Arena, attack, bySize, seconds } from "../support/attack.js";
+import { type Arena, attack, seconds } from "../support/attack.js";
 import { besides, countWith, nameOf, secondsOf } from "../support/bystander.js";
 import { eventually } from "../support/docker-engine.js";
+import { bySize } from "../support/suite-size.js";
 
 const TIMEOUT_S = bySize(3, 10);
 const WORD = "xyzzy-bomb";

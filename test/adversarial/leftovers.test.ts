@@ -2,7 +2,8 @@
 // The next one looks with the same eyes, and must find nothing; the first finds all of it, or the search proves nothing.
 import assert from "node:assert/strict";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
-import { type Arena, attack, bySize, seconds } from "../support/attack.js";
+import { type Arena, attack, seconds } from "../support/attack.js";
+import { bySize } from "../support/suite-size.js";
 
 const NOTHING = {
   namespace: "nothing is left",

@@ -3,10 +3,11 @@
 // container, and still the tools promise the model a workspace and must hold to it.
 import assert from "node:assert/strict";
 import { CallStatus, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
-import { type Arena, attack, bySize } from "../support/attack.js";
+import { type Arena, attack } from "../support/attack.js";
+import { bySize } from "../support/suite-size.js";
 
-/** SWITCHYARD_RACE_SECONDS=300 makes it the five minutes of a thorough run. */
-const RACE_S = Number(process.env.SWITCHYARD_RACE_SECONDS ?? bySize(5, 60));
+/** RACE_SECONDS=300 makes it the five minutes of a thorough run. */
+const RACE_S = Number(process.env.RACE_SECONDS ?? bySize(5, 60));
 /** A trajectory takes 100,000 calls at most, so the race is run in rounds. */
 const ROUND_S = 30;
 const AT_ONCE = 8;

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import type Docker from "dockerode";
-import { type Arena, attack, bySize, outputOf } from "../support/attack.js";
+import { type Arena, attack, outputOf } from "../support/attack.js";
 import { runnerDescriptors, spell, watchRunnerMemory, watchServerMemory } from "../support/bystander.js";
 import { containersOf, docker, eventually, processesOf, runBeside } from "../support/docker-engine.js";
+import { bySize } from "../support/suite-size.js";
 
 const SLOTS = 10;
 const WORD = "xyzzy-left";

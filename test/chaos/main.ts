@@ -39,6 +39,7 @@ async function main(): Promise<number> {
   clearInterval(progress);
   const { code, stderr, left } = await world.end();
   if (code !== 0) tally.wrong(`the server ended with ${code}: ${stderr.slice(-2000)}`);
+  tally.count("starts of the server that failed", world.failedStarts);
   if (left.length > 0) tally.wrong(`${left.length} containers are left`);
   return verdict(tally, seed);
 }

@@ -6,11 +6,13 @@ import { FaultProxy } from "../support/fault-proxy.js";
 import { ServerProcess } from "../support/server-process.js";
 
 const POOL = { slots_per_container: 8, min_containers: 2, max_containers: 5, pids: 4096 };
+const START_MS_MAX = 120_000;
 /** Of calls: what runs in a slot is one of these. */
 const CALL = /^(bash -c echo c|sleep \d|tr )/;
 
 export class World {
   readonly client: SwitchyardClient;
+  failedStarts = 0;
   #server: ServerProcess;
   readonly #cleanUps: (() => void)[] = [];
 
@@ -42,8 +44,7 @@ export class World {
   /** kill -9, and another one in its place. */
   async killServer(): Promise<void> {
     await this.#server.kill("SIGKILL");
-    this.#server = this.#start();
-    await this.#serve();
+    await this.#serveAnew();
   }
 
   containers(): Promise<string[]> {
@@ -83,6 +84,19 @@ export class World {
     return new ServerProcess({ after: (act) => this.#cleanUps.push(act) }, settings, {
       env: { DOCKER_HOST: this.engine.host },
     });
+  }
+
+  /** As a supervisor does: a server that cannot start, for its daemon is out of reach, is started again. */
+  async #serveAnew(): Promise<void> {
+    for (const deadline = performance.now() + START_MS_MAX; ; ) {
+      this.#server = this.#start();
+      try {
+        return await this.#serve();
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        this.failedStarts += 1;
+      }
+    }
   }
 
   async #serve(): Promise<void> {

@@ -8,6 +8,7 @@ import type Docker from "dockerode";
 import { CallStatus, Fault, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
 import { containersOf, type DockerService, docker, eventually, startDocker } from "./docker-engine.js";
 import type { CallFields } from "./live-service.js";
+import { isWhole } from "./suite-size.js";
 import type { TrajectoryClient } from "./trajectory-client.js";
 
 const TWO_SLOTS = { slots_per_container: 2, min_containers: 1, max_containers: 1 };
@@ -25,13 +26,6 @@ export const LEVELS = {
 export type Level = keyof typeof LEVELS;
 
 const ALL_LEVELS = Object.keys(LEVELS) as Level[];
-const isWhole = process.env.SWITCHYARD_SUITE_SIZE === "whole";
-
-/** For what the small suite does shorter than the whole one. */
-export function bySize<T>(small: T, whole: T): T {
-  return isWhole ? whole : small;
-}
-
 export interface Attack {
   /** As the table shows it: short, and unlike every other. */
   readonly name: string;
@@ -95,7 +89,7 @@ export async function declaredIn(files: readonly string[]): Promise<readonly Dec
 }
 
 function record(row: object): void {
-  const file = process.env.SWITCHYARD_ATTACK_LOG;
+  const file = process.env.ATTACK_LOG;
   if (file) appendFileSync(file, `${JSON.stringify(row)}\n`);
 }
 

@@ -43,10 +43,8 @@ export class ServerProcess {
     const config = join(folder, "config.yaml");
     writeFileSync(config, stringify(settings));
     const flags = ["--listen", "127.0.0.1:0", "--backend", backend, "--config", config];
-    // Of the suite, and to the server an option that it does not have.
-    const { SWITCHYARD_SUITE_SIZE: _, ...inherited } = process.env;
     const child = spawn(process.execPath, [COMMAND, "serve", ...flags], {
-      env: { ...inherited, ...env },
+      env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;

@@ -239,7 +239,7 @@ export class TrajectoryWorld {
       },
       catalogue: new Catalogue({ limits: { fileBytesMax: 1000 }, timeouts: { minS: 1, maxS: 600 } }),
       ledger: { callsMax: 1024, bytesMax: 1 << 24 },
-      callBytes: { trajectoryMax: 1000, serverMax: 1500 },
+      callBytes: { trajectoryMax: 10_000, serverMax: 15_000 },
       leaseDefaultS: 120,
       leaseMaxS: 3600,
       queueTimeoutS: 600,

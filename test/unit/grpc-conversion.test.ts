@@ -55,7 +55,7 @@ function field(number: number, bytes: Uint8Array): Uint8Array {
 }
 
 test("a call keeps its name, arguments and times", () => {
-  const call = decodedCall(
+  const { bytes, ...call } = decodedCall(
     callFrame({
       arguments: { command: "echo hi", timeout: 3.5, list: [1, null, { a: true }] },
       timeout: { seconds: 2n, nanos: 500_000_000 },
@@ -74,10 +74,17 @@ test("a call keeps its name, arguments and times", () => {
     noOutputTimeoutS: 1,
     slotGeneration: 4,
   });
+  assert(bytes > 60 && bytes < 200, `${bytes} bytes`);
 });
 
 test("a call without arguments and times has none", () => {
-  assert.deepEqual(decodedCall(callFrame({})), { uniqId: "u", tool: "bash", arguments: {}, streamOutput: false });
+  assert.deepEqual(decodedCall(callFrame({})), {
+    uniqId: "u",
+    tool: "bash",
+    arguments: {},
+    bytes: 9,
+    streamOutput: false,
+  });
 });
 
 test("a __proto__ argument is an argument like any other", () => {

@@ -16,7 +16,7 @@ describe("a call that needs no slot", () => {
     assert.deepEqual(sink.results, ["b UNKNOWN_TOOL", "c INVALID", "d INVALID"]);
     assert.equal(sink.outcome("b").error, "Unknown tool: nope");
     assert.equal(sink.outcome("b").slotGeneration, 0);
-    assert.deepEqual(world.directory.counters, { queued: 0, total: 4, errors: 3 });
+    assert.deepEqual(world.directory.counters, { bytes: 1, queued: 0, total: 4, errors: 3 });
   });
 
   test("does not acquire one", async () => {
@@ -33,18 +33,18 @@ describe("counters", () => {
     const { counters } = world.directory;
     const { at, flight } = await world.running("a");
     for (const uniqId of ["b", "c", "d"]) at.call(bashCall(uniqId));
-    assert.deepEqual(counters, { queued: 3, total: 4, errors: 0 });
+    assert.deepEqual(counters, { bytes: 4, queued: 3, total: 4, errors: 0 });
     at.cancel("c");
-    assert.deepEqual(counters, { queued: 2, total: 4, errors: 1 });
+    assert.deepEqual(counters, { bytes: 3, queued: 2, total: 4, errors: 1 });
     flight.end(failedOutcome("NONZERO_EXIT", "Exit code: 1"));
     (await world.flight("b")).end();
-    assert.deepEqual(counters, { queued: 1, total: 4, errors: 2 });
+    assert.deepEqual(counters, { bytes: 1, queued: 1, total: 4, errors: 2 });
     (await world.flight("d")).start();
     assert.equal(counters.queued, 0);
     at.release(false);
     world.flights.at(-1)?.end(failedOutcome("CANCELLED", "Cancelled"));
     await world.clock.turn();
-    assert.deepEqual(counters, { queued: 0, total: 4, errors: 3 });
+    assert.deepEqual(counters, { bytes: 0, queued: 0, total: 4, errors: 3 });
   });
 });
 
@@ -193,22 +193,22 @@ describe("a lost slot", () => {
 test("calls that wait or run are bounded in bytes, of one trajectory and of all; an ended one makes room", async () => {
   const world = new TrajectoryWorld();
   const one = world.open();
-  one.at.call(bashCall("a", { bytes: 600 }));
-  one.at.call(bashCall("b", { bytes: 400 }));
+  one.at.call(bashCall("a", { bytes: 6000 }));
+  one.at.call(bashCall("b", { bytes: 4000 }));
   one.at.call(bashCall("c", { bytes: 1 }));
   // A repeated one is no new one.
-  one.at.call(bashCall("a", { bytes: 600 }));
+  one.at.call(bashCall("a", { bytes: 6000 }));
   const other = world.open({ trajectoryId: "other" });
-  other.at.call(bashCall("d", { bytes: 501 }));
-  other.at.call(bashCall("e", { bytes: 500 }));
+  other.at.call(bashCall("d", { bytes: 5001 }));
+  other.at.call(bashCall("e", { bytes: 5000 }));
   const rejected = [...one.sink.of("rejected"), ...other.sink.of("rejected")];
   assert.deepEqual(
     rejected.map(({ uniqId, status }) => `${uniqId} ${status}`),
     ["c NOT_STARTED", "d NOT_STARTED"],
   );
-  assert.match(rejected[0]?.error ?? "", /more than 1000 bytes; wait for results/);
-  assert.match(rejected[1]?.error ?? "", /of all trajectories .* more than 1500 bytes/);
+  assert.match(rejected[0]?.error ?? "", /more than 10000 bytes; wait for results/);
+  assert.match(rejected[1]?.error ?? "", /of all trajectories .* more than 15000 bytes/);
   (await world.flight("a")).end();
-  one.at.call(bashCall("c", { bytes: 600 }));
+  one.at.call(bashCall("c", { bytes: 6000 }));
   assert.equal(one.sink.of("rejected").length, 1);
 });

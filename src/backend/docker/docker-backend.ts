@@ -9,16 +9,22 @@ import type { AdoptedContainer, Backend, Container } from "../backend.js";
 import { initFrame, type RunnerSettings } from "../runner-settings.js";
 import type { UidBlock } from "../uid-block.js";
 import { containerName, epochOfName } from "./container-name.js";
-import { containerOptions, type DockerPool, INSTANCE_LABEL, readLabels } from "./container-options.js";
+import {
+  type ContainerLabels,
+  containerOptions,
+  type DockerPool,
+  INSTANCE_LABEL,
+  readLabels,
+} from "./container-options.js";
 import { DockerContainer, type Engine, removeContainer } from "./docker-container.js";
-import { ensureImage } from "./image.js";
+import { ensureImage, statusCode } from "./image.js";
 import { ensureRuntimeVolume } from "./runtime-volume.js";
 
 /** A daemon that takes longer for an ordinary request does not answer. */
 const API_TIMEOUT_MS = 60_000;
 const PING_TIMEOUT_MS = 5_000;
-/** How long a runner that lives may take to tell what it has. */
-const ADOPT_MS_MAX = 15_000;
+/** How long it may take until a runner that lives has told what it has, should the daemon be out of reach meanwhile. */
+const ADOPT_MS_MAX = 90_000;
 
 export interface DockerBackendOptions {
   readonly instance: string;
@@ -158,41 +164,45 @@ export class DockerBackend implements Backend {
     return this.#docker.listContainers({ all: true, filters: JSON.stringify({ label: [label] }) });
   }
 
+  /** Rejects when the daemon fails: then nothing is removed, and the next start may try again. */
   async #adoptOrRemove(info: Docker.ContainerInfo): Promise<AdoptedContainer | undefined> {
-    const container_id = info.Id.slice(0, 12);
+    const log = this.options.log.child({ container_id: info.Id.slice(0, 12) });
+    const labels = readLabels(info.Labels);
+    const settings = labels && this.options.pools.get(labels.pool);
     try {
-      const adopted = await this.#adopt(info);
-      if (adopted)
-        this.options.log.info({ container_id, pool: adopted.pool }, "container of an earlier server taken over");
-      return adopted;
+      if (!settings) throw new Error("it belongs to no pool of this server");
+      if (info.State !== "running") throw new Error(`it is ${info.State}`);
+      const container = await this.#takeOver(info.Id, labels, settings);
+      if (!container) return undefined;
+      const slots = await container.runner.adopt(AbortSignal.timeout(ADOPT_MS_MAX));
+      this.#admitIsolation(container, settings);
+      log.info({ pool: labels.pool }, "container of an earlier server taken over");
+      return { pool: labels.pool, container, outdated: labels.settings !== this.#fingerprint(settings), slots };
     } catch (error) {
-      this.options.log.warn({ container_id, error: messageOf(error) }, "removing a container of an earlier server");
+      if (error instanceof DaemonFailed) throw error.cause;
+      log.warn({ error: messageOf(error) }, "removing a container of an earlier server");
       await removeContainer(this.#docker.getContainer(info.Id));
       return undefined;
     }
   }
 
-  async #adopt({ Id, Labels, State }: Docker.ContainerInfo): Promise<AdoptedContainer> {
-    const labels = readLabels(Labels);
-    const settings = labels && this.options.pools.get(labels.pool);
-    if (!settings) throw new Error("it belongs to no pool of this server");
-    if (State !== "running") throw new Error(`it is ${State}`);
-    const found = this.#docker.getContainer(Id);
-    // From now on the server that started it can see that it is not its own any more.
-    await found.rename({ name: containerName(this.options.instance, labels.nonce, this.#epoch) });
-    const container = this.#contain(found, { ...labels, hasNetwork: settings.network !== "none" });
+  /** From now on the server that started it can see that it is not its own any more. Undefined when it has gone. */
+  async #takeOver(id: string, labels: ContainerLabels, { network }: DockerPool): Promise<DockerContainer | undefined> {
+    const found = this.#docker.getContainer(id);
     try {
-      await container.attach();
-      const slots = await container.runner.adopt(AbortSignal.timeout(ADOPT_MS_MAX));
-      this.#admitIsolation(container, settings);
-      const outdated = labels.settings !== this.#fingerprint(settings);
-      return { pool: labels.pool, container, outdated, slots };
-    } catch (error) {
-      await container.destroy();
-      throw error;
+      await found.rename({ name: containerName(this.options.instance, labels.nonce, this.#epoch) });
+    } catch (cause) {
+      if (statusCode(cause) === 404) return undefined;
+      throw new DaemonFailed("a container cannot be renamed", { cause });
     }
+    const container = this.#contain(found, { ...labels, hasNetwork: network !== "none" });
+    container.reach();
+    return container;
   }
 }
+
+/** It says nothing about the container that was asked for. */
+class DaemonFailed extends Error {}
 
 function newest(containers: readonly Docker.ContainerInfo[]): number {
   return Math.max(0, ...containers.flatMap(({ Names }) => Names.map(epochOfName)));

@@ -60,9 +60,14 @@ export class DockerContainer implements Container, Line {
     this.runner = new RunnerClient({ id, keeper: this.#keeper, init, key, containerHasNetwork: hasNetwork });
   }
 
-  /** Begins the link: before the container starts, or while it runs. */
+  /** Begins the link, before the container starts. */
   async attach(): Promise<void> {
     this.#keeper.begin(await this.#streams());
+  }
+
+  /** Begins the link to a runner that lives. */
+  reach(): void {
+    this.#keeper.dial();
   }
 
   async dial(): Promise<Streams | "gone" | "superseded"> {
