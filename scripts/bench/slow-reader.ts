@@ -1,6 +1,7 @@
 // `npm run bench:slow-reader [-- --backend docker|process]`: what a client that never reads costs the others. Fifty
 // trajectories run `true` in a loop, in turns without and beside a stream whose client sends calls with large output and
 // reads nothing. Exit code 0 only if the median p99 beside it is at most twice the one without.
+import { setMaxListeners } from "node:events";
 import { parseArgs } from "node:util";
 import { credentials } from "@grpc/grpc-js";
 import { SwitchyardClient, type Trajectory } from "../../src/client/index.js";
@@ -25,6 +26,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { backend: { type: "string", default: "auto" } } });
   if (!isBackend(values.backend)) throw new Error(`--backend ${values.backend} is none of ${BACKENDS.join(", ")}`);
   const stop = AbortSignal.timeout(BENCH_MAX_MS);
+  setMaxListeners(0, stop);
   const server = await Server.start(values.backend, stop);
   const client = new SwitchyardClient(server.address);
   try {

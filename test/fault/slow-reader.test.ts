@@ -50,8 +50,8 @@ async function othersGoOn(service: ToolExecutorServiceClient, round: string): Pr
     Array.from({ length: OTHERS }, async (_, at) => {
       const trajectory = new CheckedTrajectory(service, { trajectoryId: `${round}.${at}` });
       for (let count = 0; count < CALLS_OF_OTHERS; count += 1) {
-        const { status } = await trajectory.call(`c${count}`);
-        assert.equal(status, CallStatus.CALL_STATUS_OK);
+        const { status, error } = await trajectory.call(`c${count}`);
+        assert.equal(status, CallStatus.CALL_STATUS_OK, `${round}.${at}: ${CallStatus[status]}: ${error}`);
       }
       await trajectory.check();
       await trajectory.finish();
@@ -69,6 +69,11 @@ async function statusIs(
     });
     if (holds(status)) return;
   }
+}
+
+async function assertEnds(server: ServerProcess): Promise<void> {
+  const { code, signal, stderr } = await server.kill("SIGTERM");
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, stderr);
 }
 
 function rssMib(pid: number): number {
@@ -105,8 +110,8 @@ test("a client that never reads: its work stops at the bound of its ledger, and 
       if (results.length === calls) resolve();
     });
   });
-  assert.equal(new Set(results).size, calls);
-  assert.equal((await server.kill("SIGTERM")).code, 0);
+  assert.equal(new Set(results).size, calls, "a result came twice");
+  await assertEnds(server);
 });
 
 test("a client that never reads and floods: bounded memory, and 50 others go on", async (t) => {
@@ -124,7 +129,7 @@ test("a client that never reads and floods: bounded memory, and 50 others go on"
   t.diagnostic(`the server has ${beforeMib.toFixed(0)} MiB, and ${grownMib.toFixed(0)} more with the flood`);
   assert.ok(grownMib < RSS_GROWTH_MIB_MAX);
   deaf.cancel();
-  assert.equal((await server.kill("SIGTERM")).code, 0);
+  await assertEnds(server);
 });
 
 test("a client that never acknowledges: calls wait at the bound, cancels and acks are heeded", async (t) => {
