@@ -10,7 +10,7 @@ export interface DockerPool {
   /** As configured; `auto` counts as `namespace` until the runner has found out. */
   readonly isolation: string;
   readonly slots: number;
-  readonly slot: Pick<SlotSettings, "workspaceMb" | "workspaceInMemory">;
+  readonly slot: Pick<SlotSettings, "processes" | "workspaceMb" | "workspaceInMemory">;
   readonly runtime: string;
   /** Docker network of the containers; `none` unless the policy allows one. */
   readonly network: string;
@@ -78,6 +78,8 @@ const MASKED_PATHS = [
   ...["/proc/kallsyms", "/proc/kpagecount", "/proc/kpageflags", "/proc/pagetypeinfo", "/proc/slabinfo"],
   ...["/proc/vmallocinfo", "/sys/kernel/slab"],
 ];
+/** Threads of the runner and its launcher, with room. */
+const RUNNER_PIDS = 64;
 const SLOTS_FOLDER = "/switchyard/slots";
 /** What /tmp, /var/tmp, /run and /dev/shm of a container hold at most, each. */
 const SCRATCH_MB = 512;
@@ -116,7 +118,8 @@ export function containerOptions(
       CapAdd: CAPABILITIES,
       ...confinement(pool.isolation),
       ShmSize: SCRATCH_MB * MIB,
-      PidsLimit: pool.pids,
+      // No other limit binds the root that commands run as where the sandbox is the container.
+      PidsLimit: pool.isolation === "container" ? Math.min(pool.pids, pool.slot.processes + RUNNER_PIDS) : pool.pids,
       Memory: pool.memoryMb * MIB,
       MemorySwap: pool.memoryMb * MIB,
       NanoCpus: Math.round(pool.cpus * 1e9),

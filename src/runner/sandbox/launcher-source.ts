@@ -74,7 +74,6 @@ $uid += 0;
 my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 0100, 0200, 04000, 010000000);
 my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
-my $NICE = 10;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
 my $launcher = $$;
@@ -123,7 +122,6 @@ sub arm {
   if ($pid == 0) {
     syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
     syscall($setsid);
-    setpriority(0, 0, $NICE);                             # a thousand busy processes must not keep us from killing them
     syscall($prctl, 1, 9, 0, 0, 0);                       # PR_SET_PDEATHSIG: never left waiting by a dead launcher
     getppid() == $launcher or exit 0;
     sysopen(STDOUT, $path{out}, $O_WRONLY);
@@ -161,7 +159,7 @@ sub processes {
     next if $1 eq 'Z' || $1 eq 'X';
     my ($parent, $session) = ($2, $3);
     $line =~ s/^.*\) //s;
-    $found{$pid} = [$parent, (split ' ', $line)[19], $session];
+    $found{$pid} = [$parent, (split ' ', $line)[19, 17], $session];
   }
   return %found;
 }
@@ -188,7 +186,7 @@ sub victims {
     next if $pid == $$;
     my $root = root_of($pid, \%all) or next;
     $others++;
-    if ($id ne 'all' && $root != $main && $all{$pid}[2] != $main) {
+    if ($id ne 'all' && $root != $main && $all{$pid}[3] != $main) {
       next if exists $id_of{$root} || $all{$root}[1] < $since;
     }
     push @found, $pid;

@@ -1,5 +1,6 @@
 // What a slot holds that is seen only from inside it: in no process's own memory, and in no file that has a name. Its
-// launcher looks, as the slot's user, and may be wrong once it is taken over: then the slot is watched less well.
+// launcher looks, as the slot's user, and may be wrong once it is taken over: then the slot is watched less well. On that
+// occasion it makes a crowd of processes yield to others.
 
 export interface Weight {
   /** Bytes of memory in memfds and System V segments. */
@@ -22,6 +23,18 @@ export function readWeight(line: string): Weight {
 
 /** The launcher's part, in Perl: a function of its program. */
 export const WEIGH_SOURCE = String.raw`
+# A crowd of busy processes must keep neither the launcher from killing it nor the neighbours from their share.
+sub calm {
+  my ($all, @pids) = @_;
+  my $crowd = 0;
+  $crowd += $all->{$_}[2] for @pids;
+  return if $crowd < 64;
+  for my $pid (@pids) {
+    opendir(my $threads, "/proc/$pid/task") or next;
+    eval { setpriority(0, $_, 10) } for grep { /^\d/ } readdir $threads;
+  }
+}
+
 # Each file in memory costs the kernel a kilobyte, however empty it is.
 sub weigh {
   my ($memory, $disk, $most, %seen) = (0, 0, 0);
@@ -33,7 +46,9 @@ sub weigh {
     return if !defined $child || $child;
     become_user() or exit 1;
   }
-  for my $pid (grep { $uid || root_of($_, \%all) } keys %all) {
+  my @ours = grep { $uid || root_of($_, \%all) } keys %all;
+  calm(\%all, grep { !$uid || ((stat "/proc/$_")[4] // 0) == $uid } @ours);
+  for my $pid (@ours) {
     opendir(my $open, "/proc/$pid/fd") or next;
     for my $fd (map { "/proc/$pid/fd/$_" } grep { /^\d/ } readdir $open) {
       my @file = stat $fd or next;
