@@ -6,9 +6,12 @@ import type { Outcome } from "../core/outcome.js";
 
 export interface Backend {
   readonly name: "docker" | "process";
-  /** Makes sure that containers can be started, and removes what a dead server of this instance left and nobody can use. */
+  /** Makes sure that containers can be started. */
   start(): Promise<void>;
-  /** Takes over the containers of this instance that outlived their server, with what their runners remember. */
+  /**
+   * Takes over the containers of this instance that outlived their server, with what their runners remember; removes those
+   * that nobody can use. Rejects, with nothing removed, when the engine fails.
+   */
   adopt(): Promise<readonly AdoptedContainer[]>;
   /**
    * Starts one container of the named pool. Resolves when its runner has answered a probe call, never before.

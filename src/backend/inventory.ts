@@ -18,8 +18,14 @@ export interface RunnerInventory {
 
 /** As many as a server keeps digests of. */
 const CALLS_MAX = 100_000;
-/** Of everything that an inventory holds, in characters: the ledgers' bytes and the digests of a full container. */
+/**
+ * Of everything that an inventory holds, in characters: per slot the largest ledger that can be configured (128 MiB, at two
+ * bytes a character) and as much again for digests and contexts; and in all.
+ */
+const SLOT_CHARS_MAX = 1 << 27;
 const CHARS_MAX = 1 << 29;
+/** Of a call beside its texts. */
+const CALL_CHARS = 256;
 const CONTEXT_CHARS_MAX = 64 * 1024;
 const DIGEST_BYTES = 32;
 
@@ -46,6 +52,7 @@ export class InventoryReader {
         this.#slots = frame.value.slots.map((slot) => ({ ...slot, calls: new Map() }));
         return "more";
       case "knownCalls":
+        if (frame.value.calls.length === 0) throw new Error("no known calls");
         for (const call of frame.value.calls) this.#know(frame.value.slot, call);
         return "more";
       case "inventoryEnd":
@@ -61,8 +68,10 @@ export class InventoryReader {
     if (!calls) throw new Error(`calls of slot ${index}, which it does not have`);
     const known = this.#checked(index, call);
     if (!known || calls.has(call.uniqId) || calls.size >= CALLS_MAX) throw new Error("a known call that cannot be");
-    this.#chars += call.uniqId.length + DIGEST_BYTES + call.context.length + (call.finished?.output.length ?? 0);
-    if (this.#chars > CHARS_MAX) throw new Error("an inventory that is too large");
+    const { output = "", error = "" } = call.finished ?? {};
+    this.#chars += CALL_CHARS + call.context.length + output.length + error.length;
+    if (this.#chars > Math.min(CHARS_MAX, this.init.slots * SLOT_CHARS_MAX))
+      throw new Error("an inventory that is too large");
     calls.set(call.uniqId, known);
   }
 

@@ -142,7 +142,11 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     } catch (error) {
       return this.violation(messageOf(error));
     }
-    if (taken === "more") return;
+    if (taken === "more") {
+      // A large one may take its time, as long as it goes on.
+      this.#syncing?.refresh();
+      return;
+    }
     if (taken) return this.#begun(taken);
     if (this.#inventory) return this.violation(`${frame.$case} in the middle of its inventory`);
     this.emit("frame", frame);
@@ -176,6 +180,12 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     if (this.#resyncs > RESYNCS_MAX) return this.violation(`more than ${RESYNCS_MAX} requests to begin anew`);
     this.#link?.mark();
     this.#marked();
+    this.#expectInventory();
+  }
+
+  #expectInventory(): void {
+    clearTimeout(this.#syncing);
+    this.#syncing = setTimeout(() => this.#link?.close(), SYNC_MS_MAX);
   }
 
   #ping(): void {
@@ -212,15 +222,14 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     for (let attempt = 0; !this.#lost; attempt += 1) {
       try {
         const streams = await this.line.dial();
-        if (this.#lost) return;
         if (streams === "superseded") return this.close();
-        if (this.#claimed && streams !== "gone") {
+        if (streams === "gone") return this.lose("RUNNER_LOST", `${why}: the runner is gone`);
+        if (this.#lost || this.#claimed) {
           streams.toRunner.destroy();
           return this.violation("the epoch of a server that there is not");
         }
-        if (streams === "gone") return this.lose("RUNNER_LOST", `${why}: the runner is gone`);
         this.#unanswered = 0;
-        this.#syncing = setTimeout(() => this.#link?.close(), SYNC_MS_MAX);
+        this.#expectInventory();
         return this.begin(streams);
       } catch (error) {
         if (performance.now() > deadline) return this.lose("RUNNER_LOST", `${why}: ${messageOf(error)}`);

@@ -1,7 +1,7 @@
 // The calls that a runner was given and has not answered: who waits for each, and what must be sent again when a link
 // begins anew. Invariant: a call is finished once, or its batch rejects because the runner is lost.
 import type { SwitchyardError } from "../core/errors.js";
-import type { Outcome } from "../core/outcome.js";
+import { failedOutcome, type Outcome } from "../core/outcome.js";
 import type { RunCall } from "../gen/switchyard/runner/v1/runner.js";
 import type { RunnerInventory } from "./inventory.js";
 
@@ -83,6 +83,14 @@ export class PendingCalls {
     this.#calls.delete(key);
     pending.finish(outcome);
     return true;
+  }
+
+  /** Those of slots that were closed, and that the runner does not know any more, may have run: they are LOST. */
+  loseIn(closed: ReadonlySet<number>, inventory: RunnerInventory): void {
+    for (const { slot, uniqId } of [...this.#calls.values()]) {
+      if (!closed.has(slot) || inventory.slots[slot]?.calls.has(uniqId)) continue;
+      this.finish(slot, uniqId, failedOutcome("LOST", "its slot was closed while the link was broken"));
+    }
   }
 
   /** Calls that an inventory does not name, by timeout: they never arrived. */

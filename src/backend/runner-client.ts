@@ -1,7 +1,6 @@
 // The server's end of a link: drives one runner, and believes nothing it says. A frame is valid only for a slot and a
 // call that this runner was given; a violation loses the runner, and its container with it. When the link begins anew, the
 // runner's inventory tells what of its requests and answers got lost, and they are sent again.
-import { EventEmitter } from "node:events";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import type { Outcome } from "../core/outcome.js";
@@ -15,22 +14,20 @@ import type {
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
 import type { RunnerInventory } from "./inventory.js";
+import { isIsolation } from "./isolation.js";
 import { type SealedLease, sealLease, unsealLease } from "./lease-seal.js";
 import type { LinkKeeper } from "./link-keeper.js";
 import { PendingCalls } from "./pending-calls.js";
 import { partsThatFit, runCall } from "./run-frames.js";
 import { outcomeOfFrame } from "./runner-outcome.js";
 import { SlotRequests } from "./slot-requests.js";
-
-const ISOLATIONS: readonly string[] = ["namespace", "uid", "container", "none"] satisfies Isolation[];
+import { untilAborted } from "./until-aborted.js";
 
 export interface RunnerClientOptions {
   readonly id: string;
   readonly keeper: LinkKeeper;
   readonly init: Init;
-  /** Seals leases. */
   readonly key: Buffer;
-  /** Whether the container itself reaches any network. */
   readonly containerHasNetwork: boolean;
 }
 
@@ -50,13 +47,16 @@ export class RunnerClient implements Runner {
   readonly #leases = new Map<number, SealedLease>();
   /** Results that were delivered and not acknowledged, by slot. */
   readonly #delivered = new Map<number, Set<string>>();
+  /** Slots that were asked to close, and not to open since. */
+  readonly #shut = new Set<number>();
   /** Slots that were asked to open since they last failed. */
   readonly #mayFail = new Set<number>();
-  readonly #events = new EventEmitter<{ slotFailed: [slot: number, error: SwitchyardError] }>();
+  #onSlotFailed: ((slot: number, error: SwitchyardError) => void) | undefined;
+  /** Slots that failed before anyone listened. */
+  readonly #failedBefore: [slot: number, error: SwitchyardError][] = [];
 
   constructor(private readonly options: RunnerClientOptions) {
-    this.id = options.id;
-    this.slots = options.init.slots;
+    [this.id, this.slots] = [options.id, options.init.slots];
     this.lost = new Promise((resolve) => {
       this.#lose = resolve;
     });
@@ -78,35 +78,29 @@ export class RunnerClient implements Runner {
     });
     // It may be lost before anyone waits for this.
     ready.catch(() => undefined);
-    await this.#untilAborted(signal, async () => {
-      const { ready: before } = await this.#firstInventory();
-      if (!before) this.#send({ $case: "init", value: this.options.init });
-      this.#take(before ?? (await ready));
-    });
+    this.#onFirst = ({ ready: before }) => this.#initialise(before);
+    await this.#untilAborted(signal, async () => this.#take(await ready));
   }
 
   /** Takes over a runner that an earlier server started; resolves with what it remembers. */
   async adopt(signal: AbortSignal): Promise<readonly AdoptedSlot[]> {
-    return this.#untilAborted(signal, async () => {
-      const { ready, slots } = await this.#firstInventory();
-      if (!ready) throw new SwitchyardError("RUNNER_LOST", "it was never made ready");
-      this.#take(ready);
-      return slots.map(({ open, calls, ...lease }, index) => {
-        if (open) this.#mayFail.add(index);
-        if (lease.record.length === 0) return { open };
-        const binding = unsealLease(lease, this.options.key);
-        if (!binding) throw this.#violation(`a lease of slot ${index} that no server has given`);
-        this.#leases.set(index, { record: Buffer.from(lease.record), seal: Buffer.from(lease.seal) });
-        const known = [...calls.values()];
-        for (const { uniqId, state } of known) if (state === "running") this.#calls.expect(index, uniqId);
-        this.#delivered.set(index, new Set(known.filter((it) => it.state === "finished").map((it) => it.uniqId)));
-        return { open, lease: { binding, calls: known } };
-      });
+    const slots = new Promise<readonly AdoptedSlot[]>((resolve, reject) => {
+      // At once: the next frame may be about what this one tells.
+      this.#onFirst = (inventory) => {
+        try {
+          resolve(this.#adopted(inventory));
+        } catch (error) {
+          reject(error);
+        }
+      };
     });
+    slots.catch(() => undefined);
+    return this.#untilAborted(signal, () => slots);
   }
 
   openSlot(slot: number): Promise<void> {
     this.#mayFail.add(slot);
+    this.#shut.delete(slot);
     return this.#lostError ? Promise.reject(this.#lostError) : this.#opening.ask(slot);
   }
 
@@ -117,13 +111,15 @@ export class RunnerClient implements Runner {
   }
 
   closeSlot(slot: number): Promise<void> {
+    this.#shut.add(slot);
     this.#leases.delete(slot);
     this.#delivered.delete(slot);
     return this.#lostError ? Promise.reject(this.#lostError) : this.#closing.ask(slot);
   }
 
   onSlotFailed(listener: (slot: number, error: SwitchyardError) => void): void {
-    this.#events.on("slotFailed", listener);
+    this.#onSlotFailed = listener;
+    for (const [slot, error] of this.#failedBefore.splice(0)) listener(slot, error);
   }
 
   runBatch(
@@ -157,33 +153,48 @@ export class RunnerClient implements Runner {
     if (known.length > 0) this.#send({ $case: "acknowledge", value: { slot, uniqIds: known } });
   }
 
-  /** Asks the runner to kill everything and end. */
   shutdown(): void {
     this.#send({ $case: "shutdown", value: {} });
   }
 
-  #firstInventory(): Promise<RunnerInventory> {
-    if (this.#lostError) return Promise.reject(this.#lostError);
-    return new Promise((resolve) => {
-      this.#onFirst = resolve;
+  /** Loses the runner when `signal` aborts before the work is done. */
+  #untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const lost = this.lost.then((error) => Promise.reject(error));
+    return untilAborted(signal, () => Promise.race([work(), lost])).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+      this.options.keeper.lose("RUNNER_LOST", `runner was not ready in time: ${messageOf(signal.reason)}`);
+      throw this.#lostError ?? error;
     });
   }
 
-  /** Loses the runner when `signal` aborts before the work is done. */
-  async #untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const abort = () =>
-      this.options.keeper.lose("RUNNER_LOST", `runner was not ready in time: ${messageOf(signal.reason)}`);
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-    try {
-      return await Promise.race([work(), this.lost.then((error) => Promise.reject(error))]);
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+  /** A new runner, or one whose link broke before it had said that it is ready. */
+  #initialise(ready: Ready | undefined): void {
+    if (!ready) return this.#send({ $case: "init", value: this.options.init });
+    this.#ready?.resolve(ready);
+    this.#ready = undefined;
+  }
+
+  #adopted({ ready, slots }: RunnerInventory): AdoptedSlot[] {
+    if (!ready) throw new SwitchyardError("RUNNER_LOST", "it was never made ready");
+    this.#take(ready);
+    return slots.map(({ open, calls, ...lease }, index) => {
+      if (open) this.#mayFail.add(index);
+      if (lease.record.length === 0) return { open };
+      const binding = unsealLease(lease, this.options.key);
+      if (!binding) throw this.#violation(`a lease of slot ${index} that no server has given`);
+      this.#leases.set(index, { record: Buffer.from(lease.record), seal: Buffer.from(lease.seal) });
+      const known = [...calls.values()];
+      for (const { uniqId, state } of known) if (state === "running") this.#calls.expect(index, uniqId);
+      this.#delivered.set(index, new Set(known.filter((it) => it.state === "finished").map((it) => it.uniqId)));
+      return { open, lease: { binding, calls: known } };
+    });
   }
 
   #take({ isolation, isolationReason }: Ready): void {
     if (!isIsolation(isolation)) throw new SwitchyardError("SANDBOX_UNAVAILABLE", isolationReason || "no isolation");
+    // Who took the runner over may claim another; what was asked for by name came to that or to nothing.
+    const { isolation: wanted } = this.options.init;
+    if (wanted !== "auto" && isolation !== wanted) throw this.#violation(`${isolation} where it was told ${wanted}`);
     this.isolation = isolation;
     this.isolationReason = isolationReason;
   }
@@ -192,10 +203,12 @@ export class RunnerClient implements Runner {
     const first = this.#onFirst;
     this.#onFirst = undefined;
     if (first) return first(inventory);
+    if (this.#ready) return this.#initialise(inventory.ready);
     if (!inventory.ready) return void this.#violation("an inventory without what it was told");
     this.#closing.sendAgain();
     this.#opening.sendAgain();
     for (const [slot, lease] of this.#leases) this.#send({ $case: "leaseSlot", value: { slot, ...lease } });
+    this.#calls.loseIn(this.#shut, inventory);
     for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
       for (const { uniqId, outcome } of calls.values()) if (outcome) this.#comeAgain(slot, uniqId, outcome);
@@ -254,7 +267,9 @@ export class RunnerClient implements Runner {
 
   #slotFailed(slot: number, error: string): void {
     if (!this.#mayFail.delete(slot)) return void this.#violation(`word of slot ${slot}, which cannot have failed`);
-    this.#events.emit("slotFailed", slot, new SwitchyardError("RUNNER_LOST", error.slice(0, 1000)));
+    const why = new SwitchyardError("RUNNER_LOST", error.slice(0, 1000));
+    if (this.#onSlotFailed) this.#onSlotFailed(slot, why);
+    else this.#failedBefore.push([slot, why]);
   }
 
   #sendCalls(calls: readonly RunCall[], timeoutS: number): void {
@@ -282,8 +297,4 @@ export class RunnerClient implements Runner {
   #send(frame: NonNullable<ServerFrame["frame"]>): void {
     this.options.keeper.send(frame);
   }
-}
-
-function isIsolation(text: string): text is Isolation {
-  return ISOLATIONS.includes(text);
 }

@@ -3,7 +3,7 @@
 import type { Readable } from "node:stream";
 import type { Logger } from "../core/log.js";
 
-/** In a runner's life. An honest one says a few lines, or dies with a stack trace. */
+/** In the life of a link. An honest runner says a few lines, or dies with a stack trace. */
 const WORDS_BYTES_MAX = 64 * 1024;
 
 /** Beyond the bound nothing is logged, and `onTooMany` is told once. */

@@ -37,10 +37,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
     let handover = true;
     undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
     const { directory, batcher, catalogue } = makeTrajectories(config, pools, log);
-    for (const adopted of await backend.adopt()) goOnWith(adopted, pools, directory);
+    goOnWith(await backend.adopt(), pools, directory);
     await Promise.all(pools.map((pool) => pool.start()));
     const server = makeServer(config, pools, batcher, catalogue, directory, log);
     const port = await server.listen(config.listen);
+    directory.startLeases();
     handover = false;
     const endAll = once(async (graceMs: number) => {
       const stopped = directory.close(graceMs, handover).then(() => batcher.close());
@@ -76,14 +77,26 @@ async function takeBack(undo: (() => unknown)[], log: Logger): Promise<void> {
   }
 }
 
-/** Binds what an earlier server's container has to its trajectories; a slot that cannot be bound is given back. */
-function goOnWith(adopted: AdoptedContainer, pools: readonly Pool[], directory: TrajectoryDirectory): void {
-  const pool = pools.find(({ name }) => name === adopted.pool);
-  if (!pool) return;
-  const leased = pool.adopt(adopted);
-  for (const [index, slot] of leased.entries()) {
-    const lease = adopted.slots[index]?.lease;
-    if (slot && lease && !directory.restore(adopted.pool, lease, slot)) void pool.release(slot);
+/** Binds what an earlier server's containers have to its trajectories; a slot that cannot be bound is given back. */
+function goOnWith(
+  containers: readonly AdoptedContainer[],
+  pools: readonly Pool[],
+  directory: TrajectoryDirectory,
+): void {
+  const found = containers.flatMap((adopted) => {
+    const pool = pools.find(({ name }) => name === adopted.pool);
+    const leased = pool?.adopt(adopted) ?? [];
+    return leased.flatMap((slot, index) => {
+      const lease = adopted.slots[index]?.lease;
+      return pool && slot && lease ? [{ pool, slot, lease }] : [];
+    });
+  });
+  // Of two that one trajectory has had, a lost one may not be gone yet: the newer is right.
+  found.sort(({ lease: { binding: a } }, { lease: { binding: b } }) =>
+    a.beganUnixMs === b.beganUnixMs ? b.generation - a.generation : b.beganUnixMs - a.beganUnixMs,
+  );
+  for (const { pool, slot, lease } of found) {
+    if (!directory.restore(pool.name, lease, slot)) void pool.release(slot);
   }
 }
 

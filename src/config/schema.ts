@@ -169,12 +169,7 @@ export const configSchema = z.strictObject({
         1_000_000,
         "Calls of one trajectory that are queued, running or unacknowledged",
       ),
-      ledger_bytes_max: whole(
-        16_777_216,
-        1_048_576,
-        1_073_741_824,
-        "Unacknowledged results of one trajectory, in bytes",
-      ),
+      ledger_bytes_max: whole(16_777_216, 1_048_576, 134_217_728, "Unacknowledged results of one trajectory, in bytes"),
       call_bytes_max: whole(
         67_108_864,
         16_777_216,

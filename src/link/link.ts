@@ -34,11 +34,15 @@ interface LinkEvents<In> {
   closed: [error: Error | undefined];
 }
 
+const STALE_MAX = 10_000;
+
 /** What arrived is too long for a frame, or cannot be decoded as one. */
 export class NotAFrame extends Error {}
 
 export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   #closed = false;
+  /** Frames of other epochs, of which an honest runner sends at most what was on its way. */
+  #stale = 0;
   #synced = false;
   #epoch: number;
   readonly #scanner: MarkerScanner;
@@ -137,6 +141,8 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
       if (this.role.end === "runner") throw new Error("a frame of an epoch without its marker");
       this.emit("superseded", epoch);
     }
+    this.#stale += 1;
+    if (this.role.end === "server" && this.#stale > STALE_MAX) throw new Error(`${STALE_MAX} frames of other epochs`);
     return undefined;
   }
 

@@ -100,7 +100,7 @@ export class Pool {
     try {
       await up;
     } catch (error) {
-      await this.close();
+      await this.leave();
       throw error;
     }
   }
@@ -169,7 +169,9 @@ export class Pool {
     if (isOpen(this.#breaker, this.#limits) && serving === 0 && this.#starts.size === 0) {
       this.#waiters.failAll(acquireFailed(this.#breaker.lastError));
     }
-    if (serving >= this.#limits.minContainers) this.#startup?.resolve();
+    // What an earlier server left may fill the pool and serve only the trajectories that it has.
+    const full = this.#starts.size === 0 && this.#members.size >= this.#limits.maxContainers;
+    if (serving >= this.#limits.minContainers || full) this.#startup?.resolve();
     if (idleAgainMs === undefined && startAgainMs === undefined) return;
     const againMs = Math.min(idleAgainMs ?? AGAIN_MAX_MS, startAgainMs ?? AGAIN_MAX_MS, AGAIN_MAX_MS);
     this.#again = this.options.clock.after(againMs, () => this.#tend());

@@ -39,6 +39,9 @@ interface Place {
   closing: Promise<string> | undefined;
 }
 
+/** Until the first word of a server that may have died before it. */
+const INIT_S_MAX = 300;
+
 export class Runner {
   #places: Place[] = [];
   #init: Init | undefined;
@@ -51,6 +54,7 @@ export class Runner {
     private readonly link: Link<RunnerFrame, ServerFrame>,
     private readonly surroundings: RunnerSurroundings,
   ) {
+    this.#endAfter(INIT_S_MAX);
     link.on("synced", () => this.#sendInventory());
     link.on("frame", (frame) => this.#receive(frame));
     link.on("garbled", () => this.#send({ $case: "resyncRequest", value: {} }));
@@ -119,10 +123,7 @@ export class Runner {
 
   async #prepare(init: Init): Promise<void> {
     this.#init = init;
-    this.#grace = setTimeout(() => {
-      this.surroundings.log(`no word from the server for ${init.graceS} s`);
-      void this.end(1);
-    }, init.graceS * 1000);
+    this.#endAfter(init.graceS);
     let ready: Ready;
     try {
       const { kind, reason } = await proveIsolation(init.isolation, this.#settings(init, 0));
@@ -137,6 +138,15 @@ export class Runner {
     }
     this.#ready = ready;
     this.#send({ $case: "ready", value: ready });
+  }
+
+  /** Unless the server says something before. */
+  #endAfter(seconds: number): void {
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => {
+      this.surroundings.log(`no word from the server for ${seconds} s`);
+      void this.end(1);
+    }, seconds * 1000);
   }
 
   #settings(init: Init, index: number): Omit<SlotSettings, "kind"> {
@@ -171,6 +181,7 @@ export class Runner {
     if (!place) return this.#send({ $case: "slotOpened", value: { slot, seq, error: "no such slot" } });
     await place.closing;
     if (!place.slot.isOpen) {
+      place.calls.forget();
       place.opening ??= outcomeOf(place.slot.open()).finally(() => {
         place.opening = undefined;
       });
@@ -208,7 +219,8 @@ export class Runner {
   }
 }
 
-async function close({ slot, calls }: Place): Promise<void> {
+async function close({ slot, calls, opening }: Place): Promise<void> {
+  await opening;
   calls.endLease();
   await slot.close();
   await calls.ended();

@@ -82,6 +82,11 @@ export class TrajectoryDirectory implements Directory {
     return true;
   }
 
+  /** Clients can come now: the leases of what was restored begin. */
+  startLeases(): void {
+    for (const trajectory of this.#members.values()) trajectory.startLease();
+  }
+
   /**
    * Nothing new begins; running calls may go on for `graceMs`; then every trajectory ends and gives its slot back, or is
    * left to the next server when handed over.

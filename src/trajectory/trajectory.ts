@@ -96,8 +96,14 @@ export class Trajectory {
 
   /** Goes on with what its runner remembers of it; before any stream. */
   restore(slot: HeldSlot, generation: number, calls: readonly AdoptedCall[]): void {
+    this.#lease?.cancel();
     this.#slot.restore(slot, generation);
     this.#calls.restore(slot, generation, calls);
+  }
+
+  /** Of one that was restored: its client can come back from now on. */
+  startLease(): void {
+    this.#holdByLease();
   }
 
   acquireSlot(): void {
@@ -134,8 +140,9 @@ export class Trajectory {
 
   /** As drain, but what waits is not answered: it may be sent to the next server under the same uniq_id. */
   async handOver(goAway: TrajectoryEvent): Promise<void> {
+    // Nobody goes on with one that has no slot.
+    if (!this.#slot.slot) return this.drain(goAway);
     this.#stream?.sink.event(goAway);
-    this.#slot.withdraw();
     await this.#calls.handOver();
   }
 
@@ -190,6 +197,8 @@ export class Trajectory {
       }
     } catch (error) {
       if (!(error instanceof SwitchyardError)) throw error;
+      // As what waits: its client sends it to the next server, which does not know it.
+      if (error.reason === "SHUTTING_DOWN") return;
       const { callStatus } = error.meaning;
       stream.sink.event({ kind: "rejected", uniqId: call.uniqId, status: callStatus, error: error.message });
     }

@@ -70,7 +70,7 @@ export class Peer {
   lost: { readonly reason: string; readonly message: string } | undefined;
 
   constructor(readonly slots = 2) {
-    const init = Init.fromPartial({ slots, outputCharsMax: 1000, fileBytesMax: 1000 });
+    const init = Init.fromPartial({ isolation: "auto", slots, outputCharsMax: 1000, fileBytesMax: 1000 });
     this.keeper = new LinkKeeper({ nonce: NONCE, epoch: EPOCH, dial: () => this.#dial() }, init);
     this.client = new RunnerClient({ id: "c1", keeper: this.keeper, init, key: KEY, containerHasNetwork: false });
     void this.client.lost.then((error) => {
@@ -204,9 +204,9 @@ export function inventory(memory: Memory, slotCount: number): Say[] {
   const slots = memory.slots ?? Array.from({ length: slotCount }, () => ({ open: true }));
   return [
     { $case: "inventory", value: { ...(ready && { ready }), slots: [...slots] } },
-    ...Object.entries(calls).map(
-      ([slot, known]): Say => ({ $case: "knownCalls", value: { slot: Number(slot), calls: [...known] } }),
-    ),
+    ...Object.entries(calls)
+      .filter(([, known]) => known.length > 0)
+      .map(([slot, known]): Say => ({ $case: "knownCalls", value: { slot: Number(slot), calls: [...known] } })),
     { $case: "inventoryEnd", value: {} },
   ];
 }

@@ -271,6 +271,7 @@ export class TrajectoryWorld {
     const slot = this.slots.held();
     const binding = bindingOf("t", { tokenHash: tokenHash("secret"), generation: 3, streamEpoch: 4, ...fields });
     const restored = this.directory.restore(pool, { binding, calls }, slot);
+    this.directory.startLeases();
     return { slot, binding, restored };
   }
 

@@ -91,7 +91,7 @@ describe("a runner that is silent", () => {
     const pass = timeOf(t);
     const peer = await Peer.ready();
     await peer.say({ $case: "resyncRequest", value: {} });
-    await pass(18);
+    await pass(6);
     assert.equal(peer.dials, 1);
   });
 });

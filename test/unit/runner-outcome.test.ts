@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { outcomeOfFrame } from "../../src/backend/runner-outcome.js";
 import { CallFinished, Init } from "../../src/gen/switchyard/runner/v1/runner.js";
 
-const INIT = Init.fromPartial({ slots: 1, outputCharsMax: 1000, fileBytesMax: 500 });
+const INIT = Init.fromPartial({ isolation: "auto", slots: 1, outputCharsMax: 1000, fileBytesMax: 500 });
 
 function outcome(fields: Partial<CallFinished>) {
   return outcomeOfFrame(CallFinished.fromPartial({ uniqId: "a", status: "OK", ...fields }), INIT);

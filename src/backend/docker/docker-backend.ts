@@ -82,9 +82,14 @@ export class DockerBackend implements Backend {
   }
 
   async adopt(): Promise<readonly AdoptedContainer[]> {
-    const adopted = await Promise.all(this.#left.map((info) => this.#adoptOrRemove(info)));
+    const adopted = await Promise.allSettled(this.#left.map((info) => this.#adoptOrRemove(info)));
     this.#left = [];
-    return adopted.filter((container) => container !== undefined);
+    const failure = adopted.find((it) => it.status === "rejected");
+    if (failure) {
+      for (const container of [...this.#containers]) container.leave();
+      throw withContext("docker", failure.reason, "BACKEND_UNAVAILABLE");
+    }
+    return adopted.flatMap((it) => (it.status === "fulfilled" && it.value ? [it.value] : []));
   }
 
   async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
@@ -172,10 +177,15 @@ export class DockerBackend implements Backend {
     try {
       if (!settings) throw new Error("it belongs to no pool of this server");
       if (info.State !== "running") throw new Error(`it is ${info.State}`);
-      const container = await this.#takeOver(info.Id, labels, settings);
+      const container = await this.#takeOver(info, labels);
       if (!container) return undefined;
-      const slots = await container.runner.adopt(AbortSignal.timeout(ADOPT_MS_MAX));
+      const late = AbortSignal.timeout(ADOPT_MS_MAX);
+      const slots = await container.runner.adopt(late).catch((cause: unknown) => {
+        throw late.aborted ? new DaemonFailed("a container does not answer", { cause }) : cause;
+      });
       this.#admitIsolation(container, settings);
+      // Its root may have been anybody's; without a lease it is nobody's any more.
+      if (labels.init.isolation === "container" && !slots.some(({ lease }) => lease)) throw new Error("it was used");
       log.info({ pool: labels.pool }, "container of an earlier server taken over");
       return { pool: labels.pool, container, outdated: labels.settings !== this.#fingerprint(settings), slots };
     } catch (error) {
@@ -187,15 +197,17 @@ export class DockerBackend implements Backend {
   }
 
   /** From now on the server that started it can see that it is not its own any more. Undefined when it has gone. */
-  async #takeOver(id: string, labels: ContainerLabels, { network }: DockerPool): Promise<DockerContainer | undefined> {
-    const found = this.#docker.getContainer(id);
+  async #takeOver(info: Docker.ContainerInfo, labels: ContainerLabels): Promise<DockerContainer | undefined> {
+    const found = this.#docker.getContainer(info.Id);
+    const name = containerName(this.options.instance, labels.nonce, this.#epoch);
     try {
-      await found.rename({ name: containerName(this.options.instance, labels.nonce, this.#epoch) });
+      // Asked for by the name that it had: if another server has renamed it since, it is that one's.
+      await this.#docker.getContainer(info.Names[0]?.replace(/^\//, "") ?? info.Id).rename({ name });
     } catch (cause) {
       if (statusCode(cause) === 404) return undefined;
       throw new DaemonFailed("a container cannot be renamed", { cause });
     }
-    const container = this.#contain(found, { ...labels, hasNetwork: network !== "none" });
+    const container = this.#contain(found, { ...labels, hasNetwork: info.HostConfig.NetworkMode !== "none" });
     container.reach();
     return container;
   }

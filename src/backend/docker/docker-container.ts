@@ -14,6 +14,8 @@ import { splitAttachStream } from "./attach-stream.js";
 import { epochOfName } from "./container-name.js";
 import { statusCode } from "./image.js";
 
+const ATTACH_MS_MAX = 20_000;
+
 /** The daemon, as the containers of one server use it. */
 export interface Engine {
   readonly docker: Docker;
@@ -21,7 +23,7 @@ export interface Engine {
   readonly patientDocker: Docker;
   readonly epoch: number;
   readonly log: Logger;
-  /** Whether a newer server of the instance has containers; tells the server's owner when it does. */
+  /** Whether a newer server of the instance has containers. */
   isFenced(): Promise<boolean>;
   /** A newer server of the instance has taken over. */
   onFenced(): void;
@@ -89,9 +91,10 @@ export class DockerContainer implements Container, Line {
   }
 
   async #streams(): Promise<Streams> {
-    const stream = await this.engine.patientDocker
+    const attached = this.engine.patientDocker
       .getContainer(this.id)
       .attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true });
+    const stream = await inTime(attached);
     if (!(stream instanceof Duplex))
       throw new SwitchyardError("INTERNAL", "Docker's attach stream is not a duplex stream");
     const { stdout, stderr } = splitAttachStream(stream);
@@ -106,7 +109,8 @@ export class DockerContainer implements Container, Line {
       this.engine.onFenced();
     } else {
       this.#keeper.lose("RUNNER_LOST", "its container was removed");
-      if (info) await removeContainer(this.container);
+      // By its name: should another server rename it at this moment, there is none of that name.
+      if (info) await removeContainer(this.engine.docker.getContainer(info.Name.replace(/^\//, "")));
     }
     this.engine.onGone(this);
   }
@@ -119,6 +123,22 @@ export class DockerContainer implements Container, Line {
       if (statusCode(error) === 404) return undefined;
       throw error;
     }
+  }
+}
+
+/** The stream itself may be silent for long; the daemon's answer may not. */
+async function inTime(attached: Promise<NodeJS.ReadWriteStream>): Promise<NodeJS.ReadWriteStream> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      attached.then((stream) => stream instanceof Duplex && stream.destroy()).catch(() => undefined);
+      reject(new Error(`the daemon did not attach within ${ATTACH_MS_MAX / 1000} s`));
+    }, ATTACH_MS_MAX);
+  });
+  try {
+    return await Promise.race([attached, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
