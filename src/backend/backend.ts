@@ -96,6 +96,11 @@ export interface Runner {
   ): RunningBatch;
   /** Follows a call that an earlier server gave to an adopted runner, as runBatch does. */
   resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch;
+  /**
+   * Lets the runner remember calls that the leased slot's trajectory had elsewhere, so that no later server runs them
+   * again. `recall` names them, and is asked again when a link begins anew.
+   */
+  remember(slot: number, recall: () => readonly AdoptedCall[]): void;
   /** Says that results need not be kept any longer; unknown ones are ignored. */
   acknowledge(slot: number, uniqIds: readonly string[]): void;
   /** Resolves, never rejects, when the runner is lost for good. */

@@ -1,7 +1,8 @@
 // Operations as frames for a runner.
 import type { SlotOperation } from "../core/operation.js";
-import type { RunCall } from "../gen/switchyard/runner/v1/runner.js";
+import type { KnownCall, RunCall } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
+import type { AdoptedCall } from "./backend.js";
 
 export function runCall(bound: SlotOperation): RunCall {
   const { slot, uniqId, digest, forStream, context, operation, noOutputTimeoutS = 0 } = bound;
@@ -21,6 +22,48 @@ export function runCall(bound: SlotOperation): RunCall {
     default:
       return operation satisfies never;
   }
+}
+
+/** What a runner is to remember of a call that it did not run. */
+export function knownCall(
+  slot: number,
+  { uniqId, digest, forStream, state, context, outcome }: AdoptedCall,
+): KnownCall {
+  return {
+    uniqId,
+    digest: Buffer.from(digest, "hex"),
+    forStream,
+    context,
+    acknowledged: state === "acknowledged",
+    finished: outcome && {
+      uniqId,
+      slot,
+      status: outcome.status,
+      output: outcome.output,
+      error: outcome.error,
+      exitCode: outcome.exitCode,
+      signal: outcome.signal ?? "",
+      outputBytes: BigInt(outcome.outputBytes),
+      truncated: outcome.truncated,
+      execMs: outcome.execMs,
+      fileSize: undefined,
+    },
+  };
+}
+
+/** In frames that are well below what may be sent. */
+export function* knownParts(calls: readonly KnownCall[]): Generator<KnownCall[]> {
+  let part: KnownCall[] = [];
+  let bytes = 0;
+  for (const call of calls) {
+    part.push(call);
+    bytes += 512 + 4 * (call.context.length + (call.finished ? call.finished.output.length : 0));
+    if (bytes < SERVER_FRAME_BYTES_MAX / 8) continue;
+    yield part;
+    part = [];
+    bytes = 0;
+  }
+  if (part.length > 0) yield part;
 }
 
 /** One frame for all, unless they would outgrow it together; each alone came in one gRPC message. */

@@ -12,10 +12,10 @@ import type {
   RunnerFrame,
   ServerFrame,
 } from "../gen/switchyard/runner/v1/runner.js";
-import type { AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
+import type { AdoptedCall, AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
 import type { RunnerInventory } from "./inventory.js";
 import { isIsolation } from "./isolation.js";
-import { type SealedLease, sealLease, unsealLease } from "./lease-seal.js";
+import { LeaseBook } from "./lease-book.js";
 import type { LinkKeeper } from "./link-keeper.js";
 import { PendingCalls } from "./pending-calls.js";
 import { partsThatFit, runCall } from "./run-frames.js";
@@ -44,9 +44,7 @@ export class RunnerClient implements Runner {
   readonly #calls = new PendingCalls();
   readonly #opening = new SlotRequests("openSlot", (frame) => this.#send(frame));
   readonly #closing = new SlotRequests("closeSlot", (frame) => this.#send(frame));
-  readonly #leases = new Map<number, SealedLease>();
-  /** Results that were delivered and not acknowledged, by slot. */
-  readonly #delivered = new Map<number, Set<string>>();
+  readonly #leases: LeaseBook;
   /** Slots that were asked to close, and not to open since. */
   readonly #shut = new Set<number>();
   /** Slots that were asked to open since they last failed. */
@@ -61,6 +59,7 @@ export class RunnerClient implements Runner {
       this.#lose = resolve;
     });
     const { keeper } = options;
+    this.#leases = new LeaseBook(options.key, (frame) => this.#send(frame));
     keeper.on("inventory", (inventory) => this.#linkBegan(inventory));
     keeper.on("frame", (frame) => this.#receive(frame));
     keeper.on("lost", (error) => this.#fail(error));
@@ -105,15 +104,12 @@ export class RunnerClient implements Runner {
   }
 
   leaseSlot(slot: number, binding: SlotBinding): void {
-    const lease = sealLease(binding, this.options.key);
-    this.#leases.set(slot, lease);
-    this.#send({ $case: "leaseSlot", value: { slot, ...lease } });
+    this.#leases.lease(slot, binding);
   }
 
   closeSlot(slot: number): Promise<void> {
     this.#shut.add(slot);
-    this.#leases.delete(slot);
-    this.#delivered.delete(slot);
+    this.#leases.close(slot);
     return this.#lostError ? Promise.reject(this.#lostError) : this.#closing.ask(slot);
   }
 
@@ -147,10 +143,12 @@ export class RunnerClient implements Runner {
     return { done, cancel: () => this.#cancel(slot, uniqId) };
   }
 
+  remember(slot: number, recall: () => readonly AdoptedCall[]): void {
+    this.#leases.remember(slot, recall);
+  }
+
   acknowledge(slot: number, uniqIds: readonly string[]): void {
-    const delivered = this.#delivered.get(slot);
-    const known = uniqIds.filter((uniqId) => delivered?.delete(uniqId));
-    if (known.length > 0) this.#send({ $case: "acknowledge", value: { slot, uniqIds: known } });
+    this.#leases.acknowledge(slot, uniqIds);
   }
 
   shutdown(): void {
@@ -177,15 +175,14 @@ export class RunnerClient implements Runner {
   #adopted({ ready, slots }: RunnerInventory): AdoptedSlot[] {
     if (!ready) throw new SwitchyardError("RUNNER_LOST", "it was never made ready");
     this.#take(ready);
-    return slots.map(({ open, calls, ...lease }, index) => {
+    return slots.map((slot, index) => {
+      const { open, calls, record } = slot;
       if (open) this.#mayFail.add(index);
-      if (lease.record.length === 0) return { open };
-      const binding = unsealLease(lease, this.options.key);
+      if (record.length === 0) return { open };
+      const binding = this.#leases.adopt(index, slot);
       if (!binding) throw this.#violation(`a lease of slot ${index} that no server has given`);
-      this.#leases.set(index, { record: Buffer.from(lease.record), seal: Buffer.from(lease.seal) });
       const known = [...calls.values()];
       for (const { uniqId, state } of known) if (state === "running") this.#calls.expect(index, uniqId);
-      this.#delivered.set(index, new Set(known.filter((it) => it.state === "finished").map((it) => it.uniqId)));
       return { open, lease: { binding, calls: known } };
     });
   }
@@ -207,23 +204,18 @@ export class RunnerClient implements Runner {
     if (!inventory.ready) return void this.#violation("an inventory without what it was told");
     this.#closing.sendAgain();
     this.#opening.sendAgain();
-    for (const [slot, lease] of this.#leases) this.#send({ $case: "leaseSlot", value: { slot, ...lease } });
+    this.#leases.sendAgain(inventory);
     this.#calls.loseIn(this.#shut, inventory);
     for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
-      for (const { uniqId, outcome } of calls.values()) if (outcome) this.#comeAgain(slot, uniqId, outcome);
+      for (const { uniqId, outcome } of calls.values()) {
+        if (outcome && this.#calls.has(slot, uniqId)) this.#deliver(slot, uniqId, outcome);
+        else if (outcome) this.#leases.comeAgain(slot, uniqId);
+      }
       const isChanging = this.#opening.has(slot) || this.#closing.has(slot);
       if (!open && !isChanging && this.#mayFail.has(slot)) this.#slotFailed(slot, "it died while the link was broken");
     }
     for (const { slot, uniqId } of this.#calls.cancelled) this.#cancel(slot, uniqId);
-  }
-
-  /** A result that an inventory holds: one that got lost on its way, or whose acknowledgement did, or an old one. */
-  #comeAgain(slot: number, uniqId: string, outcome: Outcome): void {
-    if (this.#calls.has(slot, uniqId)) this.#deliver(slot, uniqId, outcome);
-    else if (this.#leases.has(slot) && !this.#delivered.get(slot)?.has(uniqId)) {
-      this.#send({ $case: "acknowledge", value: { slot, uniqIds: [uniqId] } });
-    }
   }
 
   #receive(frame: NonNullable<RunnerFrame["frame"]>): void {
@@ -259,9 +251,7 @@ export class RunnerClient implements Runner {
   }
 
   #deliver(slot: number, uniqId: string, outcome: Outcome): void {
-    const delivered = this.#delivered.get(slot) ?? new Set();
-    // A slot that is being closed takes its results with it.
-    if (this.#leases.has(slot)) this.#delivered.set(slot, delivered.add(uniqId));
+    this.#leases.delivered(slot, uniqId);
     this.#calls.finish(slot, uniqId, outcome);
   }
 

@@ -110,6 +110,9 @@ export class Runner {
       case "acknowledge":
         this.#places[frame.value.slot]?.calls.acknowledge(frame.value.uniqIds);
         break;
+      case "remember":
+        this.#places[frame.value.slot]?.calls.remember(frame.value.calls);
+        break;
       case "ping":
         this.#send({ $case: "pong", value: { seq: frame.value.seq } });
         break;

@@ -72,6 +72,14 @@ export class SlotCalls {
     remembered.running = { abort, ended };
   }
 
+  /** Calls of the trajectory's earlier slots: never to be run here. */
+  remember(calls: readonly KnownCall[]): void {
+    for (const { uniqId, digest, forStream, context, finished } of calls) {
+      if (this.#calls.has(uniqId)) continue;
+      this.#calls.set(uniqId, { digest: Buffer.from(digest), forStream, context, running: undefined, finished });
+    }
+  }
+
   cancel(uniqId: string): void {
     this.#calls.get(uniqId)?.running?.abort.abort("cancel" satisfies AbortReason);
   }

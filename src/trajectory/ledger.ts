@@ -4,7 +4,8 @@
 import type { AdoptedCall } from "../backend/backend.js";
 import { type Call, callDigest } from "../core/call.js";
 import { SwitchyardError } from "../core/errors.js";
-import type { Outcome } from "../core/outcome.js";
+import type { CallStatus, Outcome } from "../core/outcome.js";
+import { contextOf } from "./call-context.js";
 import type { CallState } from "./session.js";
 
 export interface LedgerLimits {
@@ -18,6 +19,8 @@ export interface LedgerLimits {
 const DIGESTS_MAX = 100_000;
 /** Outcomes of Execute that are kept for a repeated request. */
 const EXECUTE_WINDOW = 64;
+/** They come to the same however often they are tried, and no runner can have them. */
+const NEVER_RAN: ReadonlySet<CallStatus> = new Set(["INVALID", "UNKNOWN_TOOL", "EXTERNAL_FAILED"]);
 /** Of an outcome beside its texts. */
 const OUTCOME_BYTES = 512;
 
@@ -78,6 +81,20 @@ export class Ledger {
   /** Whether a call of that name was ever accepted. */
   has(uniqId: string): boolean {
     return this.#digests.has(uniqId);
+  }
+
+  /** What the runner of a new slot is to know of the calls before it: those that no server may run again. */
+  recall(): AdoptedCall[] {
+    const calls: AdoptedCall[] = [];
+    for (const [uniqId, digest] of this.#digests) {
+      const entry = this.#entries.get(uniqId);
+      if (!entry) calls.push({ uniqId, digest, forStream: true, state: "acknowledged", context: "" });
+      else if (entry.outcome && !NEVER_RAN.has(entry.outcome.status)) {
+        const { outcome, forStream } = entry;
+        calls.push({ uniqId, digest, forStream, state: "finished", context: contextOf(outcome), outcome });
+      }
+    }
+    return calls;
   }
 
   get(uniqId: string): Entry | undefined {

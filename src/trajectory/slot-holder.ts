@@ -24,7 +24,7 @@ export interface SlotSource<S extends HeldSlot = HeldSlot> {
 }
 
 export interface SlotHolderEvents {
-  acquired(): void;
+  acquired(slot: HeldSlot): void;
   failed(error: SwitchyardError): void;
   lost(generation: number, why: SwitchyardError): void;
 }
@@ -114,7 +114,7 @@ export class SlotHolder<S extends HeldSlot = HeldSlot> {
       return;
     }
     this.#hold(slot);
-    this.events.acquired();
+    this.events.acquired(slot);
   }
 
   #hold(slot: S): void {

@@ -81,9 +81,9 @@ export class TrajectoryCalls {
     for (const call of calls) {
       const entry = this.#ledger.restore(call);
       if (!entry) continue;
-      const { metadata, queueMs } = readContext(call.context);
+      const { metadata, ...numbers } = readContext(call.context);
       const finish = (outcome: Outcome) =>
-        this.#finish(entry, { ...completeOutcome(outcome, metadata, slot.runner), queueMs, slotGeneration });
+        this.#finish(entry, { ...completeOutcome(outcome, metadata, slot.runner), slotGeneration, ...numbers });
       if (call.outcome) finish(call.outcome);
       else this.#followRunning(slot, call.uniqId, finish);
     }
@@ -98,7 +98,8 @@ export class TrajectoryCalls {
     this.#queue.cancel(uniqId);
   }
 
-  slotAcquired(): void {
+  slotAcquired(slot: HeldSlot): void {
+    slot.runner.remember(slot.index, () => this.#ledger.recall());
     this.#queue.pump();
   }
 

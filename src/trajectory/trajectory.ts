@@ -49,7 +49,7 @@ export class Trajectory {
     this.#life = { incarnation, beganUnixMs };
     this.#epoch = streamEpoch;
     this.#slot = new SlotHolder(around.slots, identity.group, (generation) => this.#binding(generation), {
-      acquired: () => this.#calls.slotAcquired(),
+      acquired: (slot) => this.#calls.slotAcquired(slot),
       failed: (error) => this.#calls.slotRefused(error),
       lost: (generation, why) => {
         this.#stream?.sink.event({ kind: "slot_lost", slotGeneration: generation, reason: why.message });

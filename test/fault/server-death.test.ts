@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { CallStatus, Fault } from "../../src/gen/switchyard/v1/call.js";
 import { CallState } from "../../src/gen/switchyard/v1/trajectory.js";
-import { containersOf, eventually, newInstance, removeContainersOf } from "../support/docker-engine.js";
+import {
+  containersOf,
+  countProcesses,
+  eventually,
+  newInstance,
+  onlyContainerOf,
+  removeContainersOf,
+} from "../support/docker-engine.js";
 import { ServerProcess } from "../support/server-process.js";
 
 const TOKEN = "a-token";
@@ -168,4 +175,34 @@ test("ten deaths in a row, calls running at each: every call once, one result ea
   for (const uniqId of runs) assert.equal(results.get(uniqId), CallStatus.CALL_STATUS_OK, uniqId);
   assert.equal((await containersOf(settings.instance)).length, 1);
   await server.kill("SIGTERM");
+});
+
+test("its container dies, then the server: calls of the slot before are not run again, and their results come", async (t) => {
+  const settings = settingsOf(t);
+  const first = new ServerProcess(t, settings);
+  const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN });
+  assert.equal((await before.bash(`${mark("kept")}; echo kept`, { uniqId: "kept" })).output, "kept");
+  assert.equal((await before.bash(mark("acked"), { uniqId: "acked" })).error, "");
+  before.ack("acked");
+  const lost = before.bash(`${mark("lost")}; sleep 100`, { uniqId: "lost" });
+  const container = await onlyContainerOf(settings.instance);
+  await eventually("the call runs", () => countProcesses(container, /sleep 100/));
+  await container.kill();
+  assert.equal((await lost).status, CallStatus.CALL_STATUS_LOST);
+  assert.equal((await before.bash(mark("anew"), { uniqId: "anew" })).slotGeneration, 2);
+  await first.kill("SIGKILL");
+
+  const second = new ServerProcess(t, settings);
+  const after = await second.open(t, { trajectoryId: "a", resumeToken: TOKEN });
+  assert.equal(after.opened.incarnation, before.opened.incarnation);
+  assert.deepEqual(after.opened.known.map(({ uniqId }) => uniqId).sort(), ["anew", "kept", "lost"]);
+  const kept = await after.bash(`${mark("kept")}; echo kept`, { uniqId: "kept" });
+  assert.deepEqual([kept.output, kept.slotGeneration, kept.exitCode], ["kept", 1, 0]);
+  assert.equal(
+    (await after.bash(`${mark("lost")}; sleep 100`, { uniqId: "lost" })).status,
+    CallStatus.CALL_STATUS_LOST,
+  );
+  await assert.rejects(after.bash(mark("acked"), { uniqId: "acked" }), /no longer kept/);
+  assert.equal((await after.bash("cat runs", { uniqId: "look" })).output, "anew");
+  await second.kill("SIGTERM");
 });

@@ -2,6 +2,7 @@
 // It asserts what the server owes a runner: calls only in leased slots and one at a time, leases only of clean slots,
 // never more containers than allowed. `violations` lists what it saw broken.
 import type {
+  AdoptedCall,
   AdoptedContainer,
   Backend,
   Container,
@@ -148,6 +149,13 @@ export class FakeContainer implements Container, Runner {
     this.lost = new Promise((resolve) => {
       this.#lose = resolve;
     });
+  }
+
+  /** What it was told to remember, by slot. */
+  readonly remembered = new Map<number, readonly AdoptedCall[]>();
+
+  remember(slot: number, recall: () => readonly AdoptedCall[]): void {
+    this.remembered.set(slot, recall());
   }
 
   onSlotFailed(listener: (slot: number, error: SwitchyardError) => void): void {

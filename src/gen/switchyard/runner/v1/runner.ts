@@ -38,6 +38,9 @@ export interface ServerFrame {
     | //
     /** Says which results the runner may forget; not answered. */
     { $case: "acknowledge"; value: Acknowledge }
+    | //
+    /** Calls that the trajectory had in earlier slots, for the runner to remember as if they had been its own. */
+    { $case: "remember"; value: KnownCalls }
     | undefined;
 }
 
@@ -419,6 +422,9 @@ export const ServerFrame: MessageFns<ServerFrame> = {
       case "acknowledge":
         Acknowledge.encode(message.frame.value, writer.uint32(74).fork()).join();
         break;
+      case "remember":
+        KnownCalls.encode(message.frame.value, writer.uint32(82).fork()).join();
+        break;
     }
     return writer;
   },
@@ -508,6 +514,14 @@ export const ServerFrame: MessageFns<ServerFrame> = {
             message.frame = { $case: "acknowledge", value: Acknowledge.decode(reader, reader.uint32()) };
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.frame = { $case: "remember", value: KnownCalls.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -577,6 +591,12 @@ export const ServerFrame: MessageFns<ServerFrame> = {
       case "acknowledge": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "acknowledge", value: Acknowledge.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "remember": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "remember", value: KnownCalls.fromPartial(object.frame.value) };
         }
         break;
       }
