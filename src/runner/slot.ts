@@ -179,7 +179,7 @@ export class Slot {
     const [workspace, run] = [workspaceFolder(this.folder), runFolder(this.folder)];
     mkdirSync(workspace, { mode: 0o700 });
     // Where the launcher runs as the runner's user, its folder is nobody else's; commands only pass through.
-    mkdirSync(run, { mode: kind === "uid" ? 0o711 : 0o700 });
+    mkdirSync(run, { mode: uid !== undefined && kind !== "namespace" ? 0o711 : 0o700 });
     if (uid === undefined) return;
     chownSync(workspace, uid, uid);
     if (kind === "namespace") chownSync(run, uid, uid);

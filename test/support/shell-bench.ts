@@ -79,7 +79,7 @@ export class ShellBench {
 
   async directly(script: string): Promise<Seen> {
     empty(this.#direct);
-    return this.#direct_(["-c", script]);
+    return this.#spawn(["-c", script]);
   }
 
   /** One bash that evaluates them one after the other; when it ends, the rest in another one. */
@@ -93,9 +93,10 @@ export class ShellBench {
       const rest = scripts.slice(seen.length);
       const lines = rest.map((_, at) => {
         const evaluated = `eval -- "\${${at + 1}}" </dev/null >'${results}/out${at}' 2>'${results}/err${at}'`;
-        return `if (exit "$(cat '${results}/end${at - 1}' 2>/dev/null)"); then ${evaluated}; else ${evaluated}; fi; printf %s "$?" >'${results}/end${at}'`;
+        const before = at === 0 ? "0" : `"$(cat '${results}/end${at - 1}')"`;
+        return `if (exit ${before}); then ${evaluated}; else ${evaluated}; fi; printf %s "$?" >'${results}/end${at}'`;
       });
-      const { end } = await this.#direct_(["-c", lines.join("; "), "bash", ...rest]);
+      const { end } = await this.#spawn(["-s", "--", ...rest], `${lines.join("; ")}\n`);
       const names = new Set(readdirSync(results));
       for (let at = 0; names.has(`out${at}`); at += 1) {
         const read = (name: string) => readFileSync(join(results, `${name}${at}`), "latin1");
@@ -109,13 +110,16 @@ export class ShellBench {
     return seen;
   }
 
-  async #direct_(args: readonly string[]): Promise<Seen> {
+  async #spawn(args: readonly string[], input = ""): Promise<Seen> {
     const child = spawn("bash", args, {
       cwd: this.#direct,
       env: environment(this.#direct),
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [input === "" ? "ignore" : "pipe", "pipe", "pipe"],
       detached: true,
     });
+    // It may end before it has read all.
+    child.stdin?.on("error", () => undefined).end(input);
+    if (!child.stdout || !child.stderr) throw new Error("no pipes");
     const ended = new Promise<number | string>((resolve) =>
       child.once("exit", (code, signal) => resolve(code ?? String(signal))),
     );

@@ -16,10 +16,15 @@ export interface ShellPlace {
 
 /** A call in the lasting shell. */
 export interface ShellRun extends Run {
-  /** Whether this shell replaced one that had ended. */
-  readonly isNew: boolean;
-  /** Known once the run has ended: whether the shell lives on. */
-  isKept(): boolean;
+  /** Known once the run has ended: what became of the shell. */
+  state(): ShellState;
+}
+
+export interface ShellState {
+  /** Whether the call's shell took the place of one that had ended. */
+  readonly restarted: boolean;
+  /** Whether it lives on. */
+  readonly kept: boolean;
 }
 
 /** How long the shell may take to give a command up whose processes are dead, in milliseconds. */
@@ -44,12 +49,37 @@ export class SlotShell {
   /** One at a time. Rejects, with nothing started, as Launcher.run does. */
   async run(command: string): Promise<ShellRun> {
     const before = this.#shell;
-    if (!before?.isAlive) this.#shell = await Shell.start(this.launcher, this.place);
-    const shell = this.#shell;
-    if (!shell) throw new Error("no shell");
-    const isNew = before !== undefined && before !== shell;
-    return { ...shell.run(await this.launcher.lend(), command), isNew };
+    let shell = before?.isAlive ? before : await this.#start();
+    const lent = await this.launcher.lend();
+    let run = shell.run(lent, command);
+    // A shell that was killed between two calls may not be known to be dead when the second comes.
+    const again = async () => {
+      shell = await this.#start();
+      run = shell.run(lent, command);
+      return run.ended;
+    };
+    const ended = run.ended.then((end) => (run.hasBegun() || end.waitStatus === undefined ? end : again()));
+    return {
+      stdout: lent.stdout,
+      stderr: lent.stderr,
+      ended: ended.finally(() => lent.giveBack()),
+      kill: () => run.kill(),
+      state: () => ({ restarted: before !== undefined && before !== shell, kept: shell.isAlive }),
+    };
   }
+
+  async #start(): Promise<Shell> {
+    this.#shell = await Shell.start(this.launcher, this.place);
+    return this.#shell;
+  }
+}
+
+/** One evaluation. */
+interface Evaluation {
+  readonly ended: Promise<RunEnd>;
+  kill(): Promise<void>;
+  /** Whether the shell came to it, or need not any more. */
+  hasBegun(): boolean;
 }
 
 class Shell {
@@ -82,22 +112,26 @@ class Shell {
     return this.#isAlive;
   }
 
-  run(lent: Lent, command: string): Omit<ShellRun, "isNew"> {
-    const { id, stdout, stderr } = lent;
+  run(lent: Lent, command: string): Evaluation {
+    const { id } = lent;
+    let hasBegun = false;
     let killed: Promise<RunEnd> | undefined;
+    void this.#reported(`${id}+`).then(() => {
+      hasBegun = true;
+    });
     const ended = this.#endOf(lent, () => killed);
     const path = quoted(`${this.runFolder}/${id}`);
-    const restored = restoring(this.#lastStatus);
     // The arithmetic makes the next line the first, as messages count them. stderr is the command's own until it ends, so
     // that no `set -x` shows what is around it.
-    this.#feed(`{ \\exec </dev/null >${path}.out; } 2>&$((2 + 0 * (LINENO = 0)))`);
-    this.#feed(`${restored}\\builtin \\eval -- ${quoted(command)} 2>${path}.err`);
+    const open = `\\exec </dev/null >${path}.out`;
+    this.#feed(`{ ${this.#report(`${id}+`, "0")}; ${open}; } 2>&$((2 + 0 * (LINENO = 0)))`);
+    this.#feed(`${restoring(this.#lastStatus)}\\builtin \\eval -- ${quoted(command)} 2>${path}.err`);
     this.#feed(`${this.#report(id, '"$?"')}; \\exec >/dev/null`);
     const kill = async () => {
       killed ??= this.#interrupt(lent);
       await killed;
     };
-    return { stdout, stderr, ended, kill, isKept: () => this.#isAlive };
+    return { ended, kill, hasBegun: () => hasBegun || killed !== undefined };
   }
 
   async #endOf(lent: Lent, killed: () => Promise<RunEnd> | undefined): Promise<RunEnd> {
@@ -106,7 +140,6 @@ class Shell {
       return { waitStatus: status << 8 };
     });
     const first = await Promise.race([reported, this.process.ended]);
-    lent.giveBack();
     return (await killed()) ?? first;
   }
 
@@ -149,7 +182,7 @@ class Shell {
     const lines = (this.#heard + chunk.toString("latin1")).split("\n");
     this.#heard = (lines.pop() ?? "").slice(0, REPORT_MAX);
     for (const line of lines) {
-      const [, name = "", status = ""] = /^(\d{1,10}-?) (\d{1,3})$/.exec(line) ?? [];
+      const [, name = "", status = ""] = /^(\d{1,10}[+-]?) (\d{1,3})$/.exec(line) ?? [];
       const settle = this.#reports.get(name);
       if (settle && Number(status) <= 255) settle(Number(status));
       else this.#count(line.length + 1);

@@ -22,7 +22,7 @@ export async function runStateful(
 ): Promise<Finished> {
   const run = await slot.runInShell(command, environment(slot));
   const finished = finishedOf(await supervise(run, limits, cancelled), limits);
-  return { ...finished, shell: { restarted: run.isNew, kept: run.isKept() } };
+  return { ...finished, shell: run.state() };
 }
 
 function finishedOf(supervised: Supervised, limits: Limits): Finished {
