@@ -10,6 +10,8 @@ export function runCall(bound: SlotOperation): RunCall {
   switch (operation.kind) {
     case "bash":
       return { ...call, operation: { $case: "bash", value: { command: operation.command } } };
+    case "bash_stateful":
+      return { ...call, operation: { $case: "bashStateful", value: { command: operation.command } } };
     case "read_file": {
       const { path, offset, limit = 0, encoding } = operation;
       const value = { path, offset: BigInt(offset), limit: BigInt(limit), base64: encoding === "base64" };
@@ -83,6 +85,7 @@ export function partsThatFit(calls: readonly RunCall[]): RunCall[][] {
 }
 
 function contentBytes({ operation, context }: RunCall): number {
-  if (operation?.$case === "bash") return context.length + Buffer.byteLength(operation.value.command);
+  if (operation?.$case === "bash" || operation?.$case === "bashStateful")
+    return context.length + Buffer.byteLength(operation.value.command);
   return context.length + (operation?.$case === "writeFile" ? operation.value.content.length : 0);
 }

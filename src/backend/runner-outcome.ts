@@ -23,7 +23,7 @@ const PATH_CHARS_MAX = 10_000;
 
 /** Undefined when the frame breaks the rules. */
 export function outcomeOfFrame(frame: CallFinished, init: Init): Outcome | undefined {
-  const { status, output, error, exitCode, signal, outputBytes, execMs, fileSize, truncated } = frame;
+  const { status, output, error, exitCode, signal, outputBytes, execMs, fileSize, truncated, shell } = frame;
   // In UTF-16 units: a character takes two at most, a file's byte as base64 less than two.
   const outputMax = 2 * Math.max(init.outputCharsMax, init.fileBytesMax) + PATH_CHARS_MAX;
   if (!isRunnerStatus(status) || output.length > outputMax || error.length > ERROR_CHARS_MAX) return undefined;
@@ -37,6 +37,8 @@ export function outcomeOfFrame(frame: CallFinished, init: Init): Outcome | undef
     metadata: {
       ...(exitCode !== undefined && { exit_code: exitCode }),
       ...(fileSize !== undefined && { size: Number(fileSize) }),
+      ...(shell && { shell: shell.kept ? "kept" : "restarted" }),
+      ...(shell?.restarted && { restarted: true }),
     },
     ...(exitCode !== undefined && { exitCode }),
     ...(signal && { signal }),

@@ -116,6 +116,7 @@ function makeTrajectories(config: Config, pools: readonly Pool[], log: Logger) {
   const catalogue = new Catalogue({
     limits: { fileBytesMax: config.files.bytes_max },
     timeouts: { minS: config.timeouts.min_s, maxS: config.timeouts.max_s },
+    requireStatefulSandbox: config.policy.require_stateful_sandbox,
   });
   return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue) };
 }

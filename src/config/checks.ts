@@ -44,7 +44,6 @@ function pools(config: Config): string[] {
 
 function notBuilt(config: Config): string[] {
   const asked: Record<string, boolean> = {
-    "policy.require_stateful_sandbox": config.policy.require_stateful_sandbox,
     "tool_server.url": config.tool_server.url !== "",
     "tool_server.token": config.tool_server.token !== "",
     "auth.tokens": config.auth.tokens.length > 0,

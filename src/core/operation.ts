@@ -5,6 +5,8 @@ export type Encoding = "text" | "base64";
 
 export type Operation =
   | { readonly kind: "bash"; readonly command: string }
+  /** In the slot's lasting shell. */
+  | { readonly kind: "bash_stateful"; readonly command: string }
   | {
       readonly kind: "read_file";
       readonly path: string;

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import type { CallFinished, Init, RunCall } from "../gen/switchyard/runner/v1/runner.js";
 import { CannotStart } from "./sandbox/launcher.js";
 import type { Slot } from "./slot.js";
-import { runBash } from "./tools/bash.js";
+import { runBash, runStateful } from "./tools/bash.js";
 import { readFile, writeFile } from "./tools/files.js";
 import { type Finished, finishedWith } from "./tools/finished.js";
 
@@ -39,12 +39,13 @@ function execute(slot: Slot, call: RunCall, { timeoutS, limits, aborted }: Opera
   if (!call.operation) return Promise.reject(new Error("no operation"));
   const { outputCharsMax: charsMax, fileBytesMax } = limits;
   const fileLimits = { timeoutS, fileBytesMax };
+  const runLimits = { timeoutS, noOutputTimeoutS: call.noOutputTimeoutS, charsMax };
   const operation: Operation = call.operation;
   switch (operation.$case) {
-    case "bash": {
-      const runLimits = { timeoutS, noOutputTimeoutS: call.noOutputTimeoutS, charsMax };
+    case "bash":
       return runBash(slot, operation.value.command, runLimits, aborted);
-    }
+    case "bashStateful":
+      return runStateful(slot, operation.value.command, runLimits, aborted);
     case "readFile": {
       const { path, offset, limit, base64 } = operation.value;
       return readFile(slot, { path, offset: Number(offset), limit: Number(limit), base64 }, fileLimits, aborted);
@@ -74,6 +75,7 @@ function frameOf({ uniqId, slot }: RunCall, finished: Finished, execMs: number):
     truncated: finished.truncated,
     execMs,
     fileSize: finished.fileSize === undefined ? undefined : BigInt(finished.fileSize),
+    shell: finished.shell,
   };
 }
 

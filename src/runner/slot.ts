@@ -9,8 +9,10 @@ import { chownSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { removeTree } from "../core/remove-tree.js";
-import { Launcher, type Run, type RunFields, SEARCH_PATH } from "./sandbox/launcher.js";
+import { Launcher, SEARCH_PATH } from "./sandbox/launcher.js";
+import type { Run, RunFields } from "./sandbox/run.js";
 import { runFolder, type SandboxKind, type SlotLimits, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
+import { type ShellRun, SlotShell } from "./sandbox/shell.js";
 import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
 import { NO_WEIGHT, type Weight } from "./sandbox/weight.js";
 
@@ -35,8 +37,10 @@ const DEATH_MS_MAX = 10_000;
 export class Slot {
   #state: State = "closed";
   #launcher: Launcher | undefined;
+  #shell: SlotShell | undefined;
   #env: Readonly<Record<string, string>> = {};
   #workspace = "";
+  #run = "";
   #leased = false;
   #deleting: Promise<void> = Promise.resolve();
   readonly folder: string;
@@ -83,6 +87,8 @@ export class Slot {
     const entry = sandboxEntry({ ...this.settings, folder: this.folder });
     const launcher = new Launcher(entry, runFolder(this.folder));
     this.#launcher = launcher;
+    this.#shell = undefined;
+    this.#run = entry.run;
     this.#workspace = entry.workspace;
     this.#env = {};
     this.#leased = false;
@@ -121,6 +127,13 @@ export class Slot {
   run(fields: RunFields): Promise<Run> {
     if (this.#state !== "open" || !this.#launcher) return Promise.reject(new Error(`slot is ${this.#state}`));
     return this.#launcher.run(fields);
+  }
+
+  /** As `run`, in the slot's one lasting shell, which begins with the environment of its first call. */
+  runInShell(command: string, env: readonly string[]): Promise<ShellRun> {
+    if (this.#state !== "open" || !this.#launcher) return Promise.reject(new Error(`slot is ${this.#state}`));
+    this.#shell ??= new SlotShell(this.#launcher, { run: this.#run, workspace: this.#workspace, env });
+    return this.#shell.run(command);
   }
 
   /** Rejects with what was left behind; the slot may then not be opened again. */
@@ -166,7 +179,7 @@ export class Slot {
     const [workspace, run] = [workspaceFolder(this.folder), runFolder(this.folder)];
     mkdirSync(workspace, { mode: 0o700 });
     // Where the launcher runs as the runner's user, its folder is nobody else's; commands only pass through.
-    mkdirSync(run, { mode: kind === "uid" ? 0o711 : 0o700 });
+    mkdirSync(run, { mode: uid !== undefined && kind !== "namespace" ? 0o711 : 0o700 });
     if (uid === undefined) return;
     chownSync(workspace, uid, uid);
     if (kind === "namespace") chownSync(run, uid, uid);

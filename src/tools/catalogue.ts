@@ -4,12 +4,12 @@ import type { JsonObject } from "../core/json.js";
 import type { Operation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
 import { ArgumentReader, InvalidArguments } from "./arguments.js";
-import { bash, terminal } from "./bash.js";
+import { bash, bashStateful, terminal, terminalStateful } from "./bash.js";
 import { readFile, writeFile } from "./files.js";
 import { type TimeoutRange, timeoutOf } from "./timeout.js";
 import type { Tool, ToolLimits } from "./tool.js";
 
-const TOOLS: readonly Tool[] = [bash, terminal, readFile, writeFile];
+const TOOLS: readonly Tool[] = [bash, terminal, bashStateful, terminalStateful, readFile, writeFile];
 
 /** How a call's slot is isolated, as its result tells. */
 export interface Surroundings {
@@ -23,6 +23,8 @@ export interface SandboxPlan {
   readonly timeoutS: number;
   /** What the tool's contract promises in the result, whatever the end. */
   readonly metadata: JsonObject;
+  /** Why it may run in no slot without a sandbox; absent: it may. */
+  readonly needsSandbox?: string;
 }
 
 /** The runner's outcome with the metadata that the tool's contract promises. */
@@ -39,7 +41,11 @@ export type Plan =
 export interface CatalogueOptions {
   readonly limits: ToolLimits;
   readonly timeouts: TimeoutRange;
+  /** policy.require_stateful_sandbox */
+  readonly requireStatefulSandbox?: boolean;
 }
+
+const NEEDS_SANDBOX = { needsSandbox: "policy.require_stateful_sandbox is on, but the slot has no sandbox" };
 
 export class Catalogue {
   readonly #tools = new Map(TOOLS.map((tool) => [tool.name, tool]));
@@ -61,9 +67,10 @@ export class Catalogue {
       const planned = tool.plan(args, this.options.limits);
       if ("status" in planned) return done(planned);
       const timeoutS = timeoutOf(call, poolDefaultS, this.options.timeouts);
-      const { operation, isCommand } = planned;
+      const { operation, isCommand, isStateful = false } = planned;
+      const needsSandbox = isStateful && this.options.requireStatefulSandbox === true;
       const metadata = { ...planned.metadata, ...named(args.ignored), ...(isCommand && { timeout: timeoutS }) };
-      return { kind: "sandbox", plan: { operation, timeoutS, metadata } };
+      return { kind: "sandbox", plan: { operation, timeoutS, metadata, ...(needsSandbox && NEEDS_SANDBOX) } };
     } catch (error) {
       if (!(error instanceof InvalidArguments)) throw error;
       return done(failedOutcome("INVALID", error.message));

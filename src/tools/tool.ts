@@ -19,6 +19,8 @@ export interface PlannedOperation {
   readonly metadata: JsonObject;
   /** Whether the metadata names the timeout and how the command was isolated. */
   readonly isCommand: boolean;
+  /** Whether policy.require_stateful_sandbox is about it. */
+  readonly isStateful?: boolean;
 }
 
 export interface ToolLimits {

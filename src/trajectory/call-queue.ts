@@ -146,6 +146,10 @@ export class CallQueue {
       this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", why));
       return this.pump();
     }
+    if (call.plan.needsSandbox !== undefined && slot.runner.isolation === "none") {
+      this.#settleWaiting(waiting, failedOutcome("SANDBOX_UNAVAILABLE", call.plan.needsSandbox));
+      return this.pump();
+    }
     this.#waiting.shift();
     waiting.timer.cancel();
     let startedAt: number | undefined;

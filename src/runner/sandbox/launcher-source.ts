@@ -17,10 +17,14 @@
 //   killed ID       nothing that it started is alive (`killed all`: nothing in the slot but the launcher)
 //   weighs MEMORY DISK ENTRIES   what the slot holds that is seen from inside only; see weight.ts
 // Runner to launcher, on fd 0, a line each: `arm`; `kill ID SINCE`, where SINCE is when it got its request; `killall`;
-// `weigh`.
+// `weigh`; `lasting ID`: the child is a shell that outlives its request; `kill ID SINCE SHELL`: the shell works for that
+// child, so what the shell started since is killed too, and the shell itself is told by a signal to give its command up;
+// `end ID`: the child alone is killed.
 // Runner to child, on ID.in: 32-bit big-endian length, and so many bytes of fields, each again a length and its bytes.
 // Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
-// `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content.
+// `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content; `shell`, number of
+// environment entries, each entry: a bash that goes on reading commands from ID.in, which then is ID.shell/bash, and has
+// ID.out as ID.shell/words; `done`: nothing, for a child that only lent its FIFOs.
 // The file operations end with status 0 and the file's size on stderr, or with 1 and the error text on stderr.
 
 import { constants } from "node:fs";
@@ -74,6 +78,7 @@ $uid += 0;
 my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 0100, 0200, 04000, 010000000);
 my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
+my $SIGRTMAX = 64;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 $0 = 'switchyard-launcher';
 my $launcher = $$;
@@ -94,6 +99,7 @@ open(my $signals, '<&=', $signal_fd) or die "signalfd: $!";
 my %id_of;        # pid of a child => its id
 my %pid_of;       # id => pid of a child that lives, or was the last to be asked to die
 my %kept;         # id => our ends of its FIFOs
+my %lasting;      # ids of shells that outlive their request
 my $made = 0;
 my $input = '';
 
@@ -134,11 +140,14 @@ sub arm {
   $made = $id;
   $id_of{$pid} = $id;
   $pid_of{$id} = $pid;
-  delete $pid_of{$id - 100};
+  delete $pid_of{$id - 100} unless $lasting{$id - 100};
   # Kept until it has ended, so that the runner may write whatever happens.
   $kept{$id} = \@readers;
   say_line("armed $id");
 }
+
+# Whether a child is armed or at work on a request.
+sub busy { return scalar grep { !$lasting{$_} } values %id_of }
 
 sub unable {
   my ($why, %path) = @_;
@@ -176,9 +185,10 @@ sub root_of {
 }
 
 # How many processes the slot has, and those that a child started: itself, what descends from it, and orphans that were
-# born since its request, at $since, in the hundredths of a second since boot that /proc counts in.
+# born since its request, at $since, in the hundredths of a second since boot that /proc counts in. Of a shell that works
+# for it, what the shell started after the child was born, at $born: it was armed when the call before had ended.
 sub victims {
-  my ($id, $since) = @_;
+  my ($id, $since, $shell, $born) = @_;
   my %all = processes();
   my $main = $pid_of{$id} || 0;
   my ($others, @found) = (0);
@@ -186,7 +196,11 @@ sub victims {
     next if $pid == $$;
     my $root = root_of($pid, \%all) or next;
     $others++;
-    if ($id ne 'all' && $root != $main && $all{$pid}[3] != $main) {
+    if ($shell && $root == $shell) {
+      my $top = $pid;
+      $top = $all{$top}[0] until $top == $shell || $all{$top}[0] == $shell;
+      next if $top == $shell || $all{$top}[1] < $born || $all{$top}[1] == $born && $top < $main;
+    } elsif ($id ne 'all' && $root != $main && $all{$pid}[3] != $main) {
       next if exists $id_of{$root} || $all{$root}[1] < $since;
     }
     push @found, $pid;
@@ -213,10 +227,18 @@ sub become_user {
 
 # Stopped before they are killed, until no new ones appear: what is stopped cannot fork.
 sub kill_call {
-  my ($id, $since) = @_;
+  my ($id, $since, $shell_id) = @_;
+  my $shell = $shell_id && living($shell_id);
+  my $born = $since;
+  if ($shell) {
+    kill 'STOP', $shell;
+    my %all = processes();
+    my $main = $all{living($id) || 0};
+    $born = $main->[1] if $main;
+  }
   my $stopped = 0;
   for (my $round = 0; ; $round++) {
-    my ($others, @found) = victims($id, $since);
+    my ($others, @found) = victims($id, $since, $shell, $born);
     last unless @found;
     die "cannot kill @found" if $round > 2000;
     if (@found == $others && ($is_alone || $uid)) { kill_everything(); kill 'KILL', @found }
@@ -225,8 +247,13 @@ sub kill_call {
     reap();
     select(undef, undef, undef, 0.002) if $round > 3;
   }
+  # Before it runs on: what it would do next was to follow on what is dead.
+  if ($shell) { kill $SIGRTMAX, $shell; kill 'CONT', $shell }
   say_line("killed $id");
 }
+
+# The pid of a child that has not been reaped.
+sub living { my $pid = $pid_of{$_[0]}; return defined $pid && exists $id_of{$pid} ? $pid : 0 }
 
 sub reap {
   while ((my $pid = waitpid(-1, 1)) > 0) {
@@ -236,6 +263,10 @@ sub reap {
     delete $kept{$id};
     say_line("exit $id $status");
     unlink map { "$run_dir/$id.$_" } 'in', 'out', 'err', 'command';
+    next unless delete $lasting{$id};
+    delete $pid_of{$id};
+    unlink map { "$run_dir/$id.shell/$_" } 'bash', 'words';
+    rmdir "$run_dir/$id.shell";
   }
 }
 
@@ -247,15 +278,27 @@ sub run_request {
   my $request = read_exactly($in, unpack('N', $header));
   return 0 unless defined $request;
   close $in;
-  unlink values %path;
   my ($kind, @fields) = unpack('(N/a*)*', $request);
+  my $shell_folder = $kind eq 'shell' ? shell_folder(%path) : '';
+  unlink values %path;
+  return 0 if $kind eq 'done';
   if ($kind eq 'bash' && length $fields[-1] > $ARGUMENT_MAX) {
     (my $script = $path{in}) =~ s/in$/command/;
     $fields[-1] = write_script($script, $fields[-1]) or do { print STDERR "$script: $!\n"; return 126 };
   }
   become_user() or do { print STDERR "cannot become user $uid: $!\n"; return 126 };
   return exec_command(@fields) if $kind eq 'bash';
+  return exec_command($shell_folder, @fields, 'bash', 'bash') if $kind eq 'shell';
   return eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail();
+}
+
+# The shell's script is named as the shell is, and lies in its working folder: so its messages begin as those of bash -c.
+sub shell_folder {
+  my (%path) = @_;
+  (my $folder = $path{in}) =~ s/in$/shell/;
+  mkdir($folder) && chmod(0711, $folder) && rename($path{in}, "$folder/bash") && rename($path{out}, "$folder/words")
+    && (!$uid || chown($uid, $uid, "$folder/bash")) or print STDERR "$folder: $!\n";
+  return $folder;
 }
 
 sub read_exactly {
@@ -380,9 +423,11 @@ sub write_all {
 
 ${WEIGH_SOURCE}
 sub obey {
-  my ($verb, $id, $since) = split / /, $_[0];
+  my ($verb, $id, $since, $shell) = split / /, $_[0];
   if ($verb eq 'arm') { arm() }
-  elsif ($verb eq 'kill') { kill_call($id, $since) }
+  elsif ($verb eq 'kill') { kill_call($id, $since, $shell) }
+  elsif ($verb eq 'lasting') { $lasting{$id} = 1 if living($id); arm() unless busy() }
+  elsif ($verb eq 'end') { my $pid = living($id); kill 'KILL', $pid if $pid }
   elsif ($verb eq 'killall') { kill_call('all', 0) }
   elsif ($verb eq 'weigh') { weigh() }
 }
@@ -396,7 +441,7 @@ while (1) {
   if (vec($ready, $signal_fd, 1)) {
     sysread($signals, my $info, 128);
     reap();
-    arm() unless %id_of;
+    arm() unless busy();
   }
   if (vec($ready, $stdin_fd, 1)) {
     sysread(STDIN, $input, 65536, length $input) or last;

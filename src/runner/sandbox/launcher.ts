@@ -4,41 +4,28 @@
 // costs the runner is bounded, whoever has taken the launcher over.
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
-import { uptime } from "node:os";
 import { join } from "node:path";
-import { type Readable, Writable } from "node:stream";
+import { Writable } from "node:stream";
 import { killChildrenOf } from "./children.js";
 import { openFifo } from "./fifo.js";
 import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
+import { Lingering } from "./lingering.js";
+import {
+  type Armed,
+  type Lasting,
+  type Lent,
+  letGo,
+  type Run,
+  type RunEnd,
+  type RunFields,
+  requestOf,
+  ticksSinceBoot,
+} from "./run.js";
 import type { SandboxEntry } from "./sandbox.js";
 import { NO_WEIGHT, readWeight, type Weight } from "./weight.js";
 
-/** What a run asks of the launcher; the fields' meaning is in launcher-source.ts. */
-export type RunFields = readonly (string | Uint8Array)[];
-
-export interface RunEnd {
-  /** As waitpid(2) gives it; absent when the launcher died first. */
-  readonly waitStatus?: number;
-}
-
-export interface Run {
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  readonly ended: Promise<RunEnd>;
-  /** Kills all that this run started; resolves when nothing of it is alive. */
-  kill(): Promise<void>;
-}
-
 /** The slot has no room for one more process: what runs in it has taken it. */
 export class CannotStart extends Error {}
-
-/** A child that waits for its request. */
-interface Armed {
-  readonly id: string;
-  readonly request: Socket;
-  readonly stdout: Socket;
-  readonly stderr: Socket;
-}
 
 /** Where programs are looked for, by the launcher and by the commands that it starts. */
 export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -47,8 +34,6 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const LINE_MAX = 4096;
 /** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
 const ANSWER_MS_MAX = 5_000;
-/** Ended runs whose output something in the slot still holds open; the oldest beyond them is cut off. */
-const LINGERING_MAX = 64;
 /** How long the last lines of a dead launcher may take to be read, in milliseconds. */
 const LAST_LINES_MS = 200;
 /** What waitpid(2) can give. */
@@ -64,7 +49,9 @@ export class Launcher {
   readonly #wanting: { resolve(armed: Armed): void; reject(error: Error): void }[] = [];
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
-  readonly #lingering = new Set<Run>();
+  readonly #lingering = new Lingering();
+  /** Of the runs that have not ended, those that outlive calls. */
+  #lasting = 0;
   #weight: Weight = NO_WEIGHT;
   #weighingSinceMs = Number.NEGATIVE_INFINITY;
   #gone = false;
@@ -118,22 +105,47 @@ export class Launcher {
 
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
   async run(fields: RunFields): Promise<Run> {
-    const { id, request, stdout, stderr } = await this.#takeArmed();
-    const payload = Buffer.concat(fields.flatMap(lengthPrefixed));
-    const ended = new Promise<RunEnd>((resolve) => {
-      this.#ends.set(id, (end) => {
-        request.destroy();
-        resolve(end);
-      });
-    });
+    const armed = await this.#takeArmed();
+    const { id, request, stdout, stderr } = armed;
+    const ended = this.#endOf(armed);
     // What it starts is told by its birth from what was there before; measured here, as the launcher may lag behind.
     const since = ticksSinceBoot();
     // Not ended yet: the child opens its side when it comes to it, and waits for ever once there is no other.
-    request.write(Buffer.concat(lengthPrefixed(payload)));
+    request.write(requestOf(fields));
     const kill = () => this.#kill(`kill ${id} ${since}`, id);
     const run = { stdout, stderr, ended, kill };
-    void ended.then(() => this.#linger(run));
+    void ended.then(() => this.#lingering.add(run));
     return run;
+  }
+
+  /** As `run`, for a process that outlives calls, and works for those that are lent. */
+  async start(fields: RunFields): Promise<Lasting> {
+    const armed = await this.#takeArmed();
+    const { id, request: input, stdout, stderr } = armed;
+    const ended = this.#endOf(armed);
+    // It opens its stdout anew for each word, which must not end with the first.
+    this.#holdOpen(`${join(this.runFolder, id)}.out`, ended);
+    this.#lasting += 1;
+    void ended.then(() => {
+      this.#lasting -= 1;
+    });
+    input.write(requestOf(fields));
+    this.#tell(`lasting ${id}`);
+    return { id, input, stdout, stderr, ended, end: () => this.#tell(`end ${id}`) };
+  }
+
+  /** The FIFOs of a child that does nothing itself, for what a lasting process does. */
+  async lend(): Promise<Lent> {
+    const armed = await this.#takeArmed();
+    const { id, request, stdout, stderr } = armed;
+    const ended = this.#endOf(armed);
+    const since = ticksSinceBoot();
+    const kill = (lasting: string) => this.#kill(`kill ${id} ${since} ${lasting}`, id);
+    const giveBack = () => {
+      request.write(requestOf(["done"]));
+    };
+    void ended.then(() => this.#lingering.add({ stdout, stderr }));
+    return { id, stdout, stderr, ended, giveBack, kill };
   }
 
   /** What the slot held when it was last weighed. */
@@ -164,6 +176,25 @@ export class Launcher {
     if (killed === 0) this.#process.kill("SIGKILL");
   }
 
+  #holdOpen(path: string, ended: Promise<RunEnd>): void {
+    try {
+      const holder = openFifo(path, "write");
+      void ended.then(() => holder.destroy());
+    } catch (error) {
+      this.#lastWords += `\n${String(error)}`;
+      this.destroy();
+    }
+  }
+
+  #endOf({ id, request }: Armed): Promise<RunEnd> {
+    return new Promise((resolve) => {
+      this.#ends.set(id, (end) => {
+        request.destroy();
+        resolve(end);
+      });
+    });
+  }
+
   #tell(line: string): void {
     this.#process.stdin?.write(`${line}\n`);
   }
@@ -185,7 +216,7 @@ export class Launcher {
     const armed = this.#ready.shift();
     if (armed) return Promise.resolve(armed);
     // After a run's end the launcher arms the next child by itself; this one is wanted before.
-    if (this.#ends.size > this.#wanting.length) this.#tell("arm");
+    if (this.#ends.size - this.#lasting > this.#wanting.length) this.#tell("arm");
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
       this.#wanting.push({
@@ -199,22 +230,6 @@ export class Launcher {
         },
       });
     });
-  }
-
-  /** Each costs two descriptors of the runner's, which all slots share. */
-  #linger(run: Run): void {
-    const streams = [run.stdout, run.stderr];
-    const forget = () => {
-      if (streams.every(({ closed }) => closed)) this.#lingering.delete(run);
-    };
-    this.#lingering.add(run);
-    for (const stream of streams) stream.once("close", forget);
-    forget();
-    const [oldest] = this.#lingering;
-    if (this.#lingering.size <= LINGERING_MAX || !oldest) return;
-    this.#lingering.delete(oldest);
-    oldest.stdout.destroy();
-    oldest.stderr.destroy();
   }
 
   #hear(chunk: Buffer): void {
@@ -280,20 +295,4 @@ function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: 
   const done = waiting.get(id);
   waiting.delete(id);
   done?.(value);
-}
-
-function letGo({ request, stdout, stderr }: Armed): void {
-  for (const socket of [request, stdout, stderr]) socket.destroy();
-}
-
-function lengthPrefixed(field: string | Uint8Array): Uint8Array[] {
-  const bytes = typeof field === "string" ? Buffer.from(field) : field;
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return [length, bytes];
-}
-
-/** In the hundredths of a second in which /proc tells when a process began. */
-function ticksSinceBoot(): number {
-  return Math.floor(uptime() * 100);
 }

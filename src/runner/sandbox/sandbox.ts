@@ -50,6 +50,8 @@ export interface SandboxEntry {
   readonly isWrapped: boolean;
   /** Where commands find the workspace. */
   readonly workspace: string;
+  /** Where commands find the run folder. */
+  readonly run: string;
 }
 
 export function workspaceFolder(slotFolder: string): string {
@@ -68,11 +70,11 @@ export function sandboxEntry(spec: SandboxSpec): SandboxEntry {
     // Inside, the runner's own files are not to be seen, so the interpreter is the image's.
     const launcher = launcherCommand({ perl: ["perl"], runFolder: RUN_INSIDE, isAlone: true, limits });
     const command = ["bwrap", ...namespaceArguments(spec), ...launcher];
-    return { command, workspace: WORKSPACE_INSIDE, isWrapped: true, ...own };
+    return { command, workspace: WORKSPACE_INSIDE, run: RUN_INSIDE, isWrapped: true, ...own };
   }
   // The launcher keeps the runner's user, out of reach of what it starts.
   const launcher = launcherCommand({ perl, runFolder: runFolder(folder), isAlone: false, limits, ...own });
-  return { command: launcher, workspace: workspaceFolder(folder), isWrapped: false };
+  return { command: launcher, workspace: workspaceFolder(folder), run: runFolder(folder), isWrapped: false };
 }
 
 function namespaceArguments(spec: SandboxSpec): string[] {

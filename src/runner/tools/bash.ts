@@ -1,4 +1,5 @@
-// The `bash` operation: one command by `bash -c` in the slot, with the output and error texts of the tools' contract.
+// The `bash` and `bash_stateful` operations: one command by `bash -c` in the slot, or in its lasting shell, with the output
+// and error texts of the tools' contract.
 import { constants } from "node:os";
 import { outputText } from "../output-text.js";
 import { SEARCH_PATH } from "../sandbox/launcher.js";
@@ -7,16 +8,32 @@ import { abortedFor, type Finished, finishedWith } from "./finished.js";
 import { type Limits, type Supervised, supervise } from "./supervise.js";
 
 export async function runBash(slot: Slot, command: string, limits: Limits, cancelled: AbortSignal): Promise<Finished> {
-  const env = Object.entries(environment(slot)).map(([name, value]) => `${name}=${value}`);
+  const env = environment(slot);
   const run = await slot.run(["bash", slot.workspace, String(env.length), ...env, "bash", "-c", command]);
-  const supervised = await supervise(run, limits, cancelled);
+  return finishedOf(await supervise(run, limits, cancelled), limits);
+}
+
+/** In the slot's lasting shell. */
+export async function runStateful(
+  slot: Slot,
+  command: string,
+  limits: Limits,
+  cancelled: AbortSignal,
+): Promise<Finished> {
+  const run = await slot.runInShell(command, environment(slot));
+  const finished = finishedOf(await supervise(run, limits, cancelled), limits);
+  return { ...finished, shell: run.state() };
+}
+
+function finishedOf(supervised: Supervised, limits: Limits): Finished {
   const { stdout, stderr } = supervised;
   const { text, truncated } = outputText(stdout, stderr, limits.charsMax);
   return { ...endOf(supervised, limits), output: text, outputBytes: stdout.bytes + stderr.bytes, truncated };
 }
 
-function environment(slot: Slot): Record<string, string> {
-  return {
+/** `NAME=value` each. */
+function environment(slot: Slot): string[] {
+  const variables = {
     PATH: SEARCH_PATH,
     HOME: slot.workspace,
     USER: "agent",
@@ -26,6 +43,7 @@ function environment(slot: Slot): Record<string, string> {
     TERM: "xterm-256color",
     ...slot.env,
   };
+  return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 }
 
 function endOf({ endedFor, waitStatus }: Supervised, limits: Limits): Finished {

@@ -1,6 +1,6 @@
 // The `read_file` and `write_file` operations. The launcher does the work as the slot's own user, inside its sandbox;
 // here its answer becomes a result.
-import type { Run } from "../sandbox/launcher.js";
+import type { Run } from "../sandbox/run.js";
 import type { Slot } from "../slot.js";
 import { abortedFor, type Finished, finishedWith } from "./finished.js";
 import { type Supervised, supervise } from "./supervise.js";

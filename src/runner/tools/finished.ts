@@ -12,6 +12,8 @@ export interface Finished {
   readonly truncated: boolean;
   /** File tools: bytes of the file. */
   readonly fileSize?: number;
+  /** Stateful calls: what became of the slot's lasting shell. */
+  readonly shell?: { readonly restarted: boolean; readonly kept: boolean };
 }
 
 /** The end of a run that was stopped from outside. */

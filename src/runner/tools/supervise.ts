@@ -2,7 +2,7 @@
 // until its output is drained.
 import type { Readable } from "node:stream";
 import { OutputCollector } from "../output-collector.js";
-import type { Run } from "../sandbox/launcher.js";
+import type { Run } from "../sandbox/run.js";
 
 export interface Limits {
   readonly timeoutS: number;

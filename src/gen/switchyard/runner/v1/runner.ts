@@ -237,6 +237,9 @@ export interface RunCall {
     | //
     /** Writes a file of the workspace. */
     { $case: "writeFile"; value: WriteFile }
+    | //
+    /** Runs a command in the slot's lasting shell. */
+    { $case: "bashStateful"; value: BashStateful }
     | undefined;
   /** Of what the call is, to tell another one of the same name: SHA-256. */
   digest: Buffer;
@@ -248,6 +251,12 @@ export interface RunCall {
 
 /** Runs `bash -c command` in the workspace. */
 export interface Bash {
+  /** The command's text, of any size that fits a frame. */
+  command: string;
+}
+
+/** Runs a command in the one bash that the slot keeps from its first such call on; one that has ended is started anew. */
+export interface BashStateful {
   /** The command's text, of any size that fits a frame. */
   command: string;
 }
@@ -316,6 +325,16 @@ export interface CallFinished {
     | undefined;
   /** Index of the slot. */
   slot: number;
+  /** BashStateful: what became of the shell. */
+  shell: ShellState | undefined;
+}
+
+/** The slot's lasting shell, as a call left it. */
+export interface ShellState {
+  /** Whether the call began in a shell that took the place of one that had ended. */
+  restarted: boolean;
+  /** Whether the shell lives on. */
+  kept: boolean;
 }
 
 /** Asks whether the other end still turns its loop. */
@@ -1991,6 +2010,9 @@ export const RunCall: MessageFns<RunCall> = {
       case "writeFile":
         WriteFile.encode(message.operation.value, writer.uint32(50).fork()).join();
         break;
+      case "bashStateful":
+        BashStateful.encode(message.operation.value, writer.uint32(162).fork()).join();
+        break;
     }
     if (message.digest.length !== 0) {
       writer.uint32(58).bytes(message.digest);
@@ -2065,6 +2087,14 @@ export const RunCall: MessageFns<RunCall> = {
             message.operation = { $case: "writeFile", value: WriteFile.decode(reader, reader.uint32()) };
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.operation = { $case: "bashStateful", value: BashStateful.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 7: {
             if (tag !== 58) {
               break;
@@ -2128,6 +2158,12 @@ export const RunCall: MessageFns<RunCall> = {
         }
         break;
       }
+      case "bashStateful": {
+        if (object.operation?.value !== undefined && object.operation?.value !== null) {
+          message.operation = { $case: "bashStateful", value: BashStateful.fromPartial(object.operation.value) };
+        }
+        break;
+      }
     }
     message.digest = object.digest ?? Buffer.alloc(0);
     message.forStream = object.forStream ?? false;
@@ -2186,6 +2222,61 @@ export const Bash: MessageFns<Bash> = {
   },
   fromPartial(object: DeepPartial<Bash>): Bash {
     const message = createBaseBash();
+    message.command = object.command ?? "";
+    return message;
+  },
+};
+
+function createBaseBashStateful(): BashStateful {
+  return { command: "" };
+}
+
+export const BashStateful: MessageFns<BashStateful> = {
+  encode(message: BashStateful, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.command !== "") {
+      writer.uint32(10).string(message.command);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BashStateful {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBashStateful();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.command = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BashStateful>): BashStateful {
+    return BashStateful.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BashStateful>): BashStateful {
+    const message = createBaseBashStateful();
     message.command = object.command ?? "";
     return message;
   },
@@ -2502,6 +2593,7 @@ function createBaseCallFinished(): CallFinished {
     execMs: 0,
     fileSize: undefined,
     slot: 0,
+    shell: undefined,
   };
 }
 
@@ -2545,6 +2637,9 @@ export const CallFinished: MessageFns<CallFinished> = {
     }
     if (message.slot !== 0) {
       writer.uint32(88).uint32(message.slot);
+    }
+    if (message.shell !== undefined) {
+      ShellState.encode(message.shell, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -2650,6 +2745,14 @@ export const CallFinished: MessageFns<CallFinished> = {
             message.slot = reader.uint32();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.shell = ShellState.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2682,6 +2785,76 @@ export const CallFinished: MessageFns<CallFinished> = {
       ? BigInt(object.fileSize)
       : undefined;
     message.slot = object.slot ?? 0;
+    message.shell = (object.shell !== undefined && object.shell !== null)
+      ? ShellState.fromPartial(object.shell)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseShellState(): ShellState {
+  return { restarted: false, kept: false };
+}
+
+export const ShellState: MessageFns<ShellState> = {
+  encode(message: ShellState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.restarted !== false) {
+      writer.uint32(8).bool(message.restarted);
+    }
+    if (message.kept !== false) {
+      writer.uint32(16).bool(message.kept);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShellState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShellState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.restarted = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.kept = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ShellState>): ShellState {
+    return ShellState.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ShellState>): ShellState {
+    const message = createBaseShellState();
+    message.restarted = object.restarted ?? false;
+    message.kept = object.kept ?? false;
     return message;
   },
 };
