@@ -5,7 +5,8 @@ import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
 
 export function runCall(bound: SlotOperation): RunCall {
   const { slot, uniqId, digest, forStream, context, operation, noOutputTimeoutS = 0 } = bound;
-  const call = { slot, uniqId, digest: Buffer.from(digest, "hex"), forStream, context, noOutputTimeoutS };
+  const streamOutput = bound.output !== undefined;
+  const call = { slot, uniqId, digest: Buffer.from(digest, "hex"), forStream, context, noOutputTimeoutS, streamOutput };
   switch (operation.kind) {
     case "bash":
       return { ...call, operation: { $case: "bash", value: { command: operation.command } } };

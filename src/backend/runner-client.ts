@@ -5,6 +5,7 @@ import { EventEmitter } from "node:events";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import type { Outcome } from "../core/outcome.js";
+import type { OutputPosition, OutputSink } from "../core/output.js";
 import type {
   CallFinished,
   Init,
@@ -15,14 +16,14 @@ import type {
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
 import type { RunnerInventory } from "./inventory.js";
+import { isIsolation } from "./isolation.js";
 import { type SealedLease, sealLease, unsealLease } from "./lease-seal.js";
 import type { LinkKeeper } from "./link-keeper.js";
+import { OutputIntakes } from "./output-intakes.js";
 import { PendingCalls } from "./pending-calls.js";
 import { partsThatFit, runCall } from "./run-frames.js";
 import { outcomeOfFrame } from "./runner-outcome.js";
 import { SlotRequests } from "./slot-requests.js";
-
-const ISOLATIONS: readonly string[] = ["namespace", "uid", "container", "none"] satisfies Isolation[];
 
 export interface RunnerClientOptions {
   readonly id: string;
@@ -45,6 +46,7 @@ export class RunnerClient implements Runner {
   #ready: { resolve(ready: Ready): void; reject(error: SwitchyardError): void } | undefined;
   #onFirst: ((inventory: RunnerInventory) => void) | undefined;
   readonly #calls = new PendingCalls();
+  readonly #outputs = new OutputIntakes((frame) => this.#send(frame));
   readonly #opening = new SlotRequests("openSlot", (frame) => this.#send(frame));
   readonly #closing = new SlotRequests("closeSlot", (frame) => this.#send(frame));
   readonly #leases = new Map<number, SealedLease>();
@@ -135,6 +137,7 @@ export class RunnerClient implements Runner {
     const frames = operations.map(runCall);
     const pending = frames.map((frame) => ({ slot: frame.slot, uniqId: frame.uniqId, timeoutS, frame }));
     const done = this.#calls.add(pending, onFinished);
+    for (const { slot, uniqId, output } of operations) this.#outputs.begin(slot, uniqId, output);
     this.#sendCalls(frames, timeoutS);
     return {
       done,
@@ -145,10 +148,15 @@ export class RunnerClient implements Runner {
     };
   }
 
-  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch {
+  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void, output?: OutputSink): RunningBatch {
     if (this.#lostError) return { done: Promise.reject(this.#lostError), cancel: () => undefined };
+    this.#outputs.begin(slot, uniqId, output);
     const done = this.#calls.add([{ slot, uniqId, timeoutS: 0 }], (_, outcome) => onFinished(outcome));
     return { done, cancel: () => this.#cancel(slot, uniqId) };
+  }
+
+  replayOutput(slot: number, uniqId: string, from: OutputPosition): void {
+    this.#outputs.restart(slot, uniqId, from);
   }
 
   acknowledge(slot: number, uniqIds: readonly string[]): void {
@@ -197,6 +205,7 @@ export class RunnerClient implements Runner {
     this.#opening.sendAgain();
     for (const [slot, lease] of this.#leases) this.#send({ $case: "leaseSlot", value: { slot, ...lease } });
     for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
+    this.#outputs.relink();
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
       for (const { uniqId, outcome } of calls.values()) if (outcome) this.#comeAgain(slot, uniqId, outcome);
       const isChanging = this.#opening.has(slot) || this.#closing.has(slot);
@@ -229,6 +238,9 @@ export class RunnerClient implements Runner {
       case "callFinished":
         this.#finish(frame.value);
         break;
+      case "output":
+        if (!this.#outputs.take(frame.value)) this.#violation("output that nobody asked for");
+        break;
       case "slotFailed":
         this.#slotFailed(frame.value.slot, frame.value.error);
         break;
@@ -249,6 +261,7 @@ export class RunnerClient implements Runner {
     const delivered = this.#delivered.get(slot) ?? new Set();
     // A slot that is being closed takes its results with it.
     if (this.#leases.has(slot)) this.#delivered.set(slot, delivered.add(uniqId));
+    this.#outputs.end(slot, uniqId);
     this.#calls.finish(slot, uniqId, outcome);
   }
 
@@ -276,14 +289,11 @@ export class RunnerClient implements Runner {
     this.#opening.failAll(error);
     this.#closing.failAll(error);
     this.#calls.failAll(error);
+    this.#outputs.clear();
     this.#lose(error);
   }
 
   #send(frame: NonNullable<ServerFrame["frame"]>): void {
     this.options.keeper.send(frame);
   }
-}
-
-function isIsolation(text: string): text is Isolation {
-  return ISOLATIONS.includes(text);
 }

@@ -1,15 +1,22 @@
 // The `bash` operation: one command by `bash -c` in the slot, with the output and error texts of the tools' contract.
 import { constants } from "node:os";
+import type { LiveOutput } from "../live-output.js";
 import { outputText } from "../output-text.js";
 import { SEARCH_PATH } from "../sandbox/launcher.js";
 import type { Slot } from "../slot.js";
 import { abortedFor, type Finished, finishedWith } from "./finished.js";
 import { type Limits, type Supervised, supervise } from "./supervise.js";
 
-export async function runBash(slot: Slot, command: string, limits: Limits, cancelled: AbortSignal): Promise<Finished> {
+export async function runBash(
+  slot: Slot,
+  command: string,
+  limits: Limits,
+  cancelled: AbortSignal,
+  live?: LiveOutput,
+): Promise<Finished> {
   const env = Object.entries(environment(slot)).map(([name, value]) => `${name}=${value}`);
   const run = await slot.run(["bash", slot.workspace, String(env.length), ...env, "bash", "-c", command]);
-  const supervised = await supervise(run, limits, cancelled);
+  const supervised = await supervise(run, limits, cancelled, live);
   const { stdout, stderr } = supervised;
   const { text, truncated } = outputText(stdout, stderr, limits.charsMax);
   return { ...endOf(supervised, limits), output: text, outputBytes: stdout.bytes + stderr.bytes, truncated };
