@@ -90,7 +90,8 @@ export class CallBook {
 
   /** Of a call that runs; another's is nobody's. */
   output(output: Output): void {
-    this.#sent.get(output.uniqId)?.output?.take(output);
+    const entry = this.#sent.get(output.uniqId) ?? this.#waiting.get(output.uniqId);
+    entry?.output?.take(output);
   }
 
   /** What a new stream need not send again. */

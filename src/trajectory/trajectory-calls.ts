@@ -147,7 +147,6 @@ export class TrajectoryCalls {
   /** Cancels all that is unfinished; nothing starts any more. */
   end(): void {
     this.#ended = true;
-    this.output.close();
     this.#queue.cancelAll();
   }
 

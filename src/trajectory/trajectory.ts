@@ -238,6 +238,7 @@ export class Trajectory {
     this.#calls.end();
     // A runner that does not end a cancelled call gets its slot back all the same; closing it ends the call, or its container.
     await this.#idleWithin(CANCEL_MS_MAX);
+    this.#calls.output.close();
     const wiped = this.#slot.giveBack();
     if (error) this.#stream?.sink.end(error);
     return waitForWipe ? wiped : false;
