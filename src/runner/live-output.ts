@@ -2,7 +2,7 @@
 // the server asks for it. Keeps the newest bytes of each channel for that.
 // Invariant: what it keeps is bounded, and so is the time that it holds the command up: a client that reads slowly, or not at
 // all, makes it drop the oldest bytes. It holds a command that is faster than the link only while its client takes
-// BYTES_PER_MS_MIN, so that a client that reads gets every byte.
+// BYTES_PER_MS_MIN, and never for longer than it is told, so that a client that reads gets every byte of most commands.
 import { type Clock, systemClock, type Timer } from "../core/clock.js";
 import type { PullOutput, RunCall, RunnerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { OUTPUT_CHUNK_BYTES, OUTPUT_WINDOW_BYTES, OUTPUT_WINDOW_FRAMES } from "../link/output-window.js";
@@ -24,7 +24,7 @@ const HOLD_BYTES = KEPT_BYTES / 2;
 const COALESCE_MS = 20;
 /** How long a command may be held in a row. What its client takes earns more. */
 const PATIENCE_MS = 1_000;
-/** A client that takes less than this (8 MiB/s) holds no command up. */
+/** A client that takes less than this (8 MiB/s) holds no command up for longer. */
 const BYTES_PER_MS_MIN = (8 * 1024 * 1024) / 1000;
 /** Not worth a timer. */
 const HOLD_MS_MIN = 5;
@@ -42,7 +42,15 @@ interface InFlight {
   readonly bytes: number;
 }
 
+export interface LiveOutputOptions {
+  send(frame: NonNullable<RunnerFrame["frame"]>): void;
+  /** How long the command may be held in all. */
+  readonly holdMsMax: number;
+  readonly clock?: Clock;
+}
+
 export class LiveOutput {
+  readonly #clock: Clock;
   readonly #channels: Readonly<Record<ChannelName, Channel>> = {
     stdout: { isStderr: false, ring: new OutputRing(KEPT_BYTES), sent: 0 },
     stderr: { isStderr: true, ring: new OutputRing(KEPT_BYTES), sent: 0 },
@@ -56,15 +64,18 @@ export class LiveOutput {
   #heldSince = 0;
   #release: Timer | undefined;
   #patienceMs = PATIENCE_MS;
+  #holdLeftMs: number;
   #mayHold = true;
   #over = false;
   #onSent: (() => void) | undefined;
 
   constructor(
     private readonly call: Pick<RunCall, "slot" | "uniqId">,
-    private readonly send: (frame: NonNullable<RunnerFrame["frame"]>) => void,
-    private readonly clock: Clock = systemClock,
-  ) {}
+    private readonly options: LiveOutputOptions,
+  ) {
+    this.#clock = options.clock ?? systemClock;
+    this.#holdLeftMs = options.holdMsMax;
+  }
 
   /** Whether the command waits for its reader. */
   get isHolding(): boolean {
@@ -77,7 +88,7 @@ export class LiveOutput {
     channel.ring.push(chunk);
     if (unsent(channel) >= OUTPUT_CHUNK_BYTES) this.#flush();
     if (unsent(channel) >= HOLD_BYTES) this.#hold(source);
-    if (unsent(channel) > 0) this.#soon ??= this.clock.after(COALESCE_MS, () => this.#flush());
+    if (unsent(channel) > 0) this.#soon ??= this.#clock.after(COALESCE_MS, () => this.#flush());
   }
 
   /** What the server says was passed on, or wants to have from another place. */
@@ -132,7 +143,7 @@ export class LiveOutput {
 
   #sentWithin(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const late = this.clock.after(ms, resolve);
+      const late = this.#clock.after(ms, resolve);
       this.#onSent = () => {
         late.cancel();
         resolve();
@@ -169,7 +180,7 @@ export class LiveOutput {
   #sendFrame({ isStderr }: Channel, offset: number, data: Buffer): void {
     const { slot, uniqId } = this.call;
     const value = { slot, uniqId, seq: this.#seq ?? 0, isStderr, offset: BigInt(offset), data };
-    this.send({ $case: "output", value });
+    this.options.send({ $case: "output", value });
   }
 
   #takenUpTo(stdoutOffset: number, stderrOffset: number): void {
@@ -187,10 +198,10 @@ export class LiveOutput {
   }
 
   #hold(source: Source): void {
-    if (!this.#mayHold || this.#seq === undefined || this.#patienceMs < HOLD_MS_MIN) return;
+    if (!this.#mayHold || this.#seq === undefined || this.#holdMs < HOLD_MS_MIN) return;
     if (!this.isHolding) {
-      this.#heldSince = this.clock.now();
-      this.#release = this.clock.after(this.#patienceMs, () => this.#letGo());
+      this.#heldSince = this.#clock.now();
+      this.#release = this.#clock.after(this.#holdMs, () => this.#letGo());
     }
     this.#held.add(source);
     source.pause();
@@ -201,9 +212,9 @@ export class LiveOutput {
     const { stdout, stderr } = this.#channels;
     const isFull = unsent(stdout) >= HOLD_BYTES || unsent(stderr) >= HOLD_BYTES;
     this.#spend();
-    if (!isFull || this.#patienceMs === 0) return this.#letGo();
+    if (!isFull || this.#holdMs === 0) return this.#letGo();
     this.#release?.cancel();
-    this.#release = this.clock.after(this.#patienceMs, () => this.#letGo());
+    this.#release = this.#clock.after(this.#holdMs, () => this.#letGo());
   }
 
   #letGo(): void {
@@ -215,9 +226,14 @@ export class LiveOutput {
     for (const source of held) source.resume();
   }
 
+  get #holdMs(): number {
+    return Math.min(this.#patienceMs, this.#holdLeftMs);
+  }
+
   #spend(): void {
-    const now = this.clock.now();
+    const now = this.#clock.now();
     this.#patienceMs = Math.max(0, this.#patienceMs - (now - this.#heldSince));
+    this.#holdLeftMs = Math.max(0, this.#holdLeftMs - (now - this.#heldSince));
     this.#heldSince = now;
   }
 }

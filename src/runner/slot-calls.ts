@@ -41,6 +41,8 @@ interface Remembered {
   finished: CallFinished | undefined;
 }
 
+/** Waiting for whoever reads its output may take half of a call's timeout. */
+const HOLD_MS_PER_S = 500;
 /** Of a known call beside its texts, generously. */
 const KNOWN_BYTES = 512;
 const PART_BYTES_MAX = RUNNER_FRAME_BYTES_MAX / 2;
@@ -75,7 +77,8 @@ export class SlotCalls {
       finished: undefined,
     };
     this.#calls.set(call.uniqId, remembered);
-    const live = streamOutput ? new LiveOutput(call, this.options.send) : undefined;
+    const { send } = this.options;
+    const live = streamOutput ? new LiveOutput(call, { send, holdMsMax: timeoutS * HOLD_MS_PER_S }) : undefined;
     const ended = this.options.run(call, timeoutS, abort.signal, live).then(async (finished) => {
       await live?.end();
       remembered.running = undefined;

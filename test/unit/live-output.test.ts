@@ -20,7 +20,7 @@ class TestSource {
   }
 }
 
-function setUp() {
+function setUp(holdMsMax = 60_000) {
   const clock = new FakeClock();
   const frames: { channel: string; offset: number; data: Buffer; seq: number }[] = [];
   const send = (frame: NonNullable<RunnerFrame["frame"]>) => {
@@ -28,14 +28,21 @@ function setUp() {
     const { isStderr, offset, data, seq } = frame.value;
     frames.push({ channel: isStderr ? "stderr" : "stdout", offset: Number(offset), data: Buffer.from(data), seq });
   };
-  const live = new LiveOutput({ slot: 1, uniqId: "a" }, send, clock);
+  const live = new LiveOutput({ slot: 1, uniqId: "a" }, { send, clock, holdMsMax });
   const source = new TestSource();
   const push = (bytes: number, name: "stdout" | "stderr" = "stdout") => live.push(name, Buffer.alloc(bytes, 7), source);
   const pull = (stdout: number, stderr = 0, seq = 0) =>
     live.pull({ seq, stdoutOffset: BigInt(stdout), stderrOffset: BigInt(stderr) });
   /** `CHANNEL OFFSET+LENGTH` of each frame since the last time. */
   const sent = () => frames.splice(0).map(({ channel, offset, data }) => `${channel} ${offset}+${data.length}`);
-  return { clock, live, source, push, pull, frames, sent };
+  /** Writes so much in pieces of 64 KiB, no faster than it is sent while there is room. */
+  const fill = async (bytes: number) => {
+    for (let pushed = 0; pushed < bytes; pushed += 64 * KIB) {
+      push(64 * KIB);
+      if ((pushed / KIB / 64) % 4 === 3) await clock.advance(20);
+    }
+  };
+  return { clock, live, source, push, pull, fill, frames, sent };
 }
 
 describe("the ring", () => {
@@ -80,16 +87,16 @@ describe("live output", () => {
   });
 
   test("no more than the window is on its way, in bytes or in frames", async () => {
-    const { clock, push, pull, frames, sent } = setUp();
-    for (let pushed = 0; pushed < OUTPUT_WINDOW_BYTES + 300 * KIB; pushed += 50 * KIB) push(50 * KIB);
+    const { clock, fill, pull, frames, sent } = setUp();
+    await fill(OUTPUT_WINDOW_BYTES + 256 * KIB);
     await clock.advance(20);
     assert.equal(
       frames.reduce((sum, { data }) => sum + data.length, 0),
       OUTPUT_WINDOW_BYTES,
     );
     sent();
-    pull(99 * KIB);
-    assert.deepEqual(sent(), ["stdout 1048576+65536"], "one piece of 64 KiB has left, and not all of the next");
+    pull(127 * KIB);
+    assert.deepEqual(sent(), ["stdout 1048576+65536"], "one piece has left, and not all of the next");
     const small = setUp();
     for (let round = 0; round < 100; round += 1) {
       small.push(1);
@@ -101,8 +108,10 @@ describe("live output", () => {
   });
 
   test("a client that takes nothing holds the command up for a second in all; then the oldest bytes are dropped", async () => {
-    const { clock, push, pull, source, sent } = setUp();
-    for (let pushed = 0; pushed < OUTPUT_WINDOW_BYTES + 512 * KIB; pushed += 64 * KIB) push(64 * KIB);
+    const { clock, push, pull, fill, source, sent } = setUp();
+    await fill(OUTPUT_WINDOW_BYTES + 448 * KIB);
+    assert.equal(source.paused, false);
+    push(64 * KIB);
     assert.equal(source.paused, true);
     await clock.advance(999);
     assert.equal(source.paused, true);
@@ -149,11 +158,24 @@ describe("live output", () => {
     assert(heldMs > 900 && heldMs < 3_500, `held for ${heldMs} of 10,000 ms`);
   });
 
+  test("however much the client takes, the command is held no longer than allowed", async () => {
+    const { clock, push, pull, source, frames } = setUp(3_000);
+    let [heldMs, taken] = [0, 0];
+    for (let round = 0; round < 1_000; round += 1) {
+      for (let chunk = 0; chunk < 10; chunk += 1) if (!source.paused) push(64 * KIB);
+      if (source.paused) heldMs += 10;
+      await clock.advance(10);
+      taken = Math.min(taken + 200 * KIB, frames.at(-1)?.offset ?? 0);
+      pull(taken);
+    }
+    assert(heldMs > 2_900 && heldMs < 3_200, `held for ${heldMs} ms`);
+  });
+
   test("asked for again, it goes on from there, or from the oldest byte that is kept", async () => {
     const { clock, push, pull, frames, sent } = setUp();
     push(500 * KIB);
     push(10, "stderr");
-    await clock.advance(20);
+    await clock.advance(40);
     sent();
     pull(499 * KIB, 4, 1);
     assert.deepEqual(
@@ -163,9 +185,11 @@ describe("live output", () => {
     assert.deepEqual(sent(), [`stdout ${499 * KIB}+1024`, "stderr 4+6"]);
     for (let pushed = 0; pushed < 2 * MIB; pushed += 64 * KIB) {
       push(64 * KIB);
+      await clock.advance(20);
       pull(500 * KIB + pushed + 64 * KIB, 10, 1);
     }
     sent();
+    await clock.advance(20);
     pull(0, 10, 2);
     assert.equal(sent()[0], `stdout ${500 * KIB + 2 * MIB - MIB}+65536`);
     pull(1e15, 1e15, 3);
@@ -175,8 +199,8 @@ describe("live output", () => {
   });
 
   test("after the link began anew nothing goes out before it is asked for, and nobody is held up", async () => {
-    const { clock, live, push, pull, source, sent } = setUp();
-    for (let pushed = 0; pushed < OUTPUT_WINDOW_BYTES + 512 * KIB; pushed += 64 * KIB) push(64 * KIB);
+    const { clock, live, push, pull, fill, source, sent } = setUp();
+    await fill(OUTPUT_WINDOW_BYTES + 512 * KIB);
     assert.equal(source.paused, true);
     sent();
     live.unlink();
@@ -196,8 +220,8 @@ describe("live output", () => {
     fits.push(10);
     fits.pull(0, 0, 1);
     assert.deepEqual([fits.sent(), fits.clock.timers], [[], 0], "and nothing after it");
-    const { clock, live, push, sent } = setUp();
-    for (let pushed = 0; pushed < OUTPUT_WINDOW_BYTES + 256 * KIB; pushed += 64 * KIB) push(64 * KIB);
+    const { clock, live, fill, sent } = setUp();
+    await fill(OUTPUT_WINDOW_BYTES + 256 * KIB);
     sent();
     let over = false;
     const ended = live.end().then(() => {
@@ -212,8 +236,9 @@ describe("live output", () => {
 
   test("the end waits for a client that takes, and for nobody once the call is cancelled", async () => {
     for (const how of ["taken", "hurry"]) {
-      const { live, push, pull, sent } = setUp();
-      for (let pushed = 0; pushed < OUTPUT_WINDOW_BYTES + 64 * KIB; pushed += 64 * KIB) push(64 * KIB);
+      const { clock, live, fill, pull, sent } = setUp();
+      await fill(OUTPUT_WINDOW_BYTES + 64 * KIB);
+      await clock.advance(20);
       sent();
       const ended = live.end();
       if (how === "taken") pull(64 * KIB);

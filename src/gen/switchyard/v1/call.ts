@@ -192,8 +192,8 @@ export interface ToolResult {
  * channels the order is not kept.
  *
  * A client that reads slowly costs nobody anything: a command waits for it only as long as it takes at least 8 MiB/s (and
- * up to a second beyond that), and then runs on. Of what was not sent the newest 1 MiB of each channel are kept, and what
- * is older is left out: a gap, which `missing` names. What a stream was sent and did not read is lost with it, but may be
+ * up to a second beyond that), for half of its timeout in all, and then runs on. Of what was not sent the newest 1 MiB of
+ * each channel are kept, and what is older is left out: a gap, which `missing` names. What a stream was sent and did not read is lost with it, but may be
  * had again on the next one, from where `Open.output_positions` says, while the runner still has it: also from the next
  * server, when this one died. Once the call has ended nothing more is sent of it; `ToolResult.output_bytes` tells whether
  * a client has it all, and `ToolResult.output` has head and tail.
