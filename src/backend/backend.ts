@@ -3,6 +3,7 @@
 import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import type { Outcome } from "../core/outcome.js";
+import type { OutputPosition, OutputSink } from "../core/output.js";
 
 export interface Backend {
   readonly name: "docker" | "process";
@@ -49,6 +50,8 @@ export interface AdoptedCall {
   readonly uniqId: string;
   readonly digest: string;
   readonly forStream: boolean;
+  /** Whether a stream asked for its output. */
+  readonly streamOutput: boolean;
   readonly state: "running" | "finished" | "acknowledged";
   readonly context: string;
   /** When finished. */
@@ -94,8 +97,10 @@ export interface Runner {
     timeoutS: number,
     onFinished: (index: number, outcome: Outcome) => void,
   ): RunningBatch;
-  /** Follows a call that an earlier server gave to an adopted runner, as runBatch does. */
-  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch;
+  /** Follows a call that an earlier server gave to an adopted runner, as runBatch does; its output comes when replayed. */
+  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void, output?: OutputSink): RunningBatch;
+  /** Asks for a running call's output from there on, as far as it is kept; what was sent and not taken is forgotten. */
+  replayOutput(slot: number, uniqId: string, from: OutputPosition): void;
   /**
    * Lets the runner remember calls that the leased slot's trajectory had elsewhere, so that no later server runs them
    * again. `recall` names them, and is asked again when a link begins anew.

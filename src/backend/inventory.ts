@@ -76,13 +76,13 @@ export class InventoryReader {
   }
 
   #checked(index: number, call: KnownCall): AdoptedCall | undefined {
-    const { uniqId, digest, forStream, context, finished, acknowledged } = call;
+    const { uniqId, digest, forStream, context, streamOutput, finished, acknowledged } = call;
     if (!ID_PATTERN.test(uniqId) || digest.length !== DIGEST_BYTES || context.length > CONTEXT_CHARS_MAX)
       return undefined;
     if (finished && (acknowledged || finished.uniqId !== uniqId || finished.slot !== index)) return undefined;
     const outcome = finished && outcomeOfFrame(finished, this.init);
     if (finished && !outcome) return undefined;
-    const known = { uniqId, digest: Buffer.from(digest).toString("hex"), forStream, context };
+    const known = { uniqId, digest: Buffer.from(digest).toString("hex"), forStream, context, streamOutput };
     if (outcome) return { ...known, state: "finished", outcome };
     return { ...known, state: acknowledged ? "acknowledged" : "running" };
   }

@@ -6,7 +6,8 @@ import type { AdoptedCall } from "./backend.js";
 
 export function runCall(bound: SlotOperation): RunCall {
   const { slot, uniqId, digest, forStream, context, operation, noOutputTimeoutS = 0 } = bound;
-  const call = { slot, uniqId, digest: Buffer.from(digest, "hex"), forStream, context, noOutputTimeoutS };
+  const streamOutput = bound.output !== undefined;
+  const call = { slot, uniqId, digest: Buffer.from(digest, "hex"), forStream, context, noOutputTimeoutS, streamOutput };
   switch (operation.kind) {
     case "bash":
       return { ...call, operation: { $case: "bash", value: { command: operation.command } } };
@@ -35,6 +36,7 @@ export function knownCall(
     uniqId,
     digest: Buffer.from(digest, "hex"),
     forStream,
+    streamOutput: false,
     context,
     acknowledged: state === "acknowledged",
     finished: outcome && {
@@ -49,6 +51,7 @@ export function knownCall(
       truncated: outcome.truncated,
       execMs: outcome.execMs,
       fileSize: undefined,
+      shell: undefined,
     },
   };
 }

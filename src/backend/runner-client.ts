@@ -4,6 +4,7 @@
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import type { Outcome } from "../core/outcome.js";
+import type { OutputPosition, OutputSink } from "../core/output.js";
 import type {
   CallFinished,
   Init,
@@ -17,9 +18,11 @@ import type { RunnerInventory } from "./inventory.js";
 import { isIsolation } from "./isolation.js";
 import { LeaseBook } from "./lease-book.js";
 import type { LinkKeeper } from "./link-keeper.js";
+import { OutputIntakes } from "./output-intakes.js";
 import { PendingCalls } from "./pending-calls.js";
 import { partsThatFit, runCall } from "./run-frames.js";
 import { outcomeOfFrame } from "./runner-outcome.js";
+import { SlotFailures } from "./slot-failures.js";
 import { SlotRequests } from "./slot-requests.js";
 import { untilAborted } from "./until-aborted.js";
 
@@ -42,16 +45,13 @@ export class RunnerClient implements Runner {
   #ready: { resolve(ready: Ready): void; reject(error: SwitchyardError): void } | undefined;
   #onFirst: ((inventory: RunnerInventory) => void) | undefined;
   readonly #calls = new PendingCalls();
+  readonly #outputs = new OutputIntakes((frame) => this.#send(frame));
   readonly #opening = new SlotRequests("openSlot", (frame) => this.#send(frame));
   readonly #closing = new SlotRequests("closeSlot", (frame) => this.#send(frame));
   readonly #leases: LeaseBook;
   /** Slots that were asked to close, and not to open since. */
   readonly #shut = new Set<number>();
-  /** Slots that were asked to open since they last failed. */
-  readonly #mayFail = new Set<number>();
-  #onSlotFailed: ((slot: number, error: SwitchyardError) => void) | undefined;
-  /** Slots that failed before anyone listened. */
-  readonly #failedBefore: [slot: number, error: SwitchyardError][] = [];
+  readonly #failures = new SlotFailures();
 
   constructor(private readonly options: RunnerClientOptions) {
     [this.id, this.slots] = [options.id, options.init.slots];
@@ -98,7 +98,7 @@ export class RunnerClient implements Runner {
   }
 
   openSlot(slot: number): Promise<void> {
-    this.#mayFail.add(slot);
+    this.#failures.expect(slot);
     this.#shut.delete(slot);
     return this.#lostError ? Promise.reject(this.#lostError) : this.#opening.ask(slot);
   }
@@ -114,8 +114,7 @@ export class RunnerClient implements Runner {
   }
 
   onSlotFailed(listener: (slot: number, error: SwitchyardError) => void): void {
-    this.#onSlotFailed = listener;
-    for (const [slot, error] of this.#failedBefore.splice(0)) listener(slot, error);
+    this.#failures.listen(listener);
   }
 
   runBatch(
@@ -127,6 +126,7 @@ export class RunnerClient implements Runner {
     const frames = operations.map(runCall);
     const pending = frames.map((frame) => ({ slot: frame.slot, uniqId: frame.uniqId, timeoutS, frame }));
     const done = this.#calls.add(pending, onFinished);
+    for (const { slot, uniqId, output } of operations) this.#outputs.begin(slot, uniqId, output);
     this.#sendCalls(frames, timeoutS);
     return {
       done,
@@ -137,14 +137,19 @@ export class RunnerClient implements Runner {
     };
   }
 
-  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch {
+  resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void, output?: OutputSink): RunningBatch {
     if (this.#lostError) return { done: Promise.reject(this.#lostError), cancel: () => undefined };
+    this.#outputs.begin(slot, uniqId, output);
     const done = this.#calls.add([{ slot, uniqId, timeoutS: 0 }], (_, outcome) => onFinished(outcome));
     return { done, cancel: () => this.#cancel(slot, uniqId) };
   }
 
   remember(slot: number, recall: () => readonly AdoptedCall[]): void {
     this.#leases.remember(slot, recall);
+  }
+
+  replayOutput(slot: number, uniqId: string, from: OutputPosition): void {
+    this.#outputs.restart(slot, uniqId, from);
   }
 
   acknowledge(slot: number, uniqIds: readonly string[]): void {
@@ -177,7 +182,7 @@ export class RunnerClient implements Runner {
     this.#take(ready);
     return slots.map((slot, index) => {
       const { open, calls, record } = slot;
-      if (open) this.#mayFail.add(index);
+      if (open) this.#failures.expect(index);
       if (record.length === 0) return { open };
       const binding = this.#leases.adopt(index, slot);
       if (!binding) throw this.#violation(`a lease of slot ${index} that no server has given`);
@@ -207,13 +212,14 @@ export class RunnerClient implements Runner {
     this.#leases.sendAgain(inventory);
     this.#calls.loseIn(this.#shut, inventory);
     for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
+    this.#outputs.relink();
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
       for (const { uniqId, outcome } of calls.values()) {
         if (outcome && this.#calls.has(slot, uniqId)) this.#deliver(slot, uniqId, outcome);
         else if (outcome) this.#leases.comeAgain(slot, uniqId);
       }
       const isChanging = this.#opening.has(slot) || this.#closing.has(slot);
-      if (!open && !isChanging && this.#mayFail.has(slot)) this.#slotFailed(slot, "it died while the link was broken");
+      if (!open && !isChanging) this.#failures.failed(slot, "it died while the link was broken");
     }
     for (const { slot, uniqId } of this.#calls.cancelled) this.#cancel(slot, uniqId);
   }
@@ -234,8 +240,13 @@ export class RunnerClient implements Runner {
       case "callFinished":
         this.#finish(frame.value);
         break;
+      case "output":
+        if (!this.#outputs.take(frame.value)) this.#violation("output that nobody asked for");
+        break;
       case "slotFailed":
-        this.#slotFailed(frame.value.slot, frame.value.error);
+        if (!this.#failures.failed(frame.value.slot, frame.value.error)) {
+          this.#violation(`word of slot ${frame.value.slot}, which cannot have failed`);
+        }
         break;
       default:
         this.#violation(`a ${frame.$case} out of place`);
@@ -252,14 +263,8 @@ export class RunnerClient implements Runner {
 
   #deliver(slot: number, uniqId: string, outcome: Outcome): void {
     this.#leases.delivered(slot, uniqId);
+    this.#outputs.end(slot, uniqId);
     this.#calls.finish(slot, uniqId, outcome);
-  }
-
-  #slotFailed(slot: number, error: string): void {
-    if (!this.#mayFail.delete(slot)) return void this.#violation(`word of slot ${slot}, which cannot have failed`);
-    const why = new SwitchyardError("RUNNER_LOST", error.slice(0, 1000));
-    if (this.#onSlotFailed) this.#onSlotFailed(slot, why);
-    else this.#failedBefore.push([slot, why]);
   }
 
   #sendCalls(calls: readonly RunCall[], timeoutS: number): void {
@@ -281,6 +286,7 @@ export class RunnerClient implements Runner {
     this.#opening.failAll(error);
     this.#closing.failAll(error);
     this.#calls.failAll(error);
+    this.#outputs.clear();
     this.#lose(error);
   }
 

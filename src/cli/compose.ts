@@ -129,8 +129,8 @@ function makeDirectory(config: Config, pools: readonly Pool[], batcher: Batcher<
       pools.map((slots) => [slots.name, { slots, timeoutDefaultS: config.pools[slots.name]?.timeout_default_s ?? 30 }]),
     ),
     submit: (entry) => batcher.submit(entry),
-    follow: ({ runner, slot, uniqId, settle }) =>
-      batcher.follow({ settle }, (finish) => runner.resumeCall(slot, uniqId, finish)),
+    follow: ({ runner, slot, uniqId, settle, output }) =>
+      batcher.follow({ settle }, (finish) => runner.resumeCall(slot, uniqId, finish, output)),
     catalogue,
     ledger: { callsMax: limits.calls_per_trajectory_max, bytesMax: limits.ledger_bytes_max },
     callBytes: { trajectoryMax: limits.call_bytes_max, serverMax: limits.call_bytes_total_max },

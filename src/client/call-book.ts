@@ -1,13 +1,18 @@
 // The calls of one trajectory that have no answer yet, in the order made. Each is waiting (to be sent on this stream) or sent,
 // and knows whether the server may have accepted it. Invariant: every call is settled or rejected exactly once, and
 // leaves the book with it.
+import type { Output } from "../gen/switchyard/v1/call.js";
+import type { OutputPosition } from "../gen/switchyard/v1/trajectory.js";
 import type { SwitchyardClientError } from "./errors.js";
+import type { OutputReader } from "./output-reader.js";
 import { localResult, type ToolResult } from "./tool-result.js";
 
 export interface PendingCall {
   readonly uniqId: string;
   readonly bytes: Uint8Array;
   readonly slotGeneration: number | undefined;
+  /** When its output is wanted as it comes. */
+  readonly output: OutputReader | undefined;
   readonly settle: (result: ToolResult) => void;
   readonly reject: (error: SwitchyardClientError) => void;
 }
@@ -20,6 +25,8 @@ interface Entry extends PendingCall {
   frame: number | undefined;
 }
 
+/** A server takes no more; only calls that run count, and they were sent first. */
+const POSITIONS_MAX = 1024;
 const LOST = "the server forgot the trajectory before it answered; the call may have run";
 const OTHER_LIFE = "the slot that it was meant for is gone: the trajectory began anew before the call was sent";
 const NOT_SENT = "cancelled before it was sent";
@@ -79,6 +86,18 @@ export class CallBook {
     if (!entry?.doubtful) return undefined;
     this.#remove(uniqId);
     return entry;
+  }
+
+  /** Of a call that runs; another's is nobody's. */
+  output(output: Output): void {
+    const entry = this.#sent.get(output.uniqId) ?? this.#waiting.get(output.uniqId);
+    entry?.output?.take(output);
+  }
+
+  /** What a new stream need not send again. */
+  outputPositions(): OutputPosition[] {
+    const sent = [...this.#sent.values()].flatMap(({ uniqId, output }) => output?.position(uniqId) ?? []);
+    return sent.slice(0, POSITIONS_MAX);
   }
 
   /** A new stream of the same life: sent calls that the server does not know of are to be sent again, before the others. */

@@ -63,7 +63,7 @@ export interface OpenOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ExecuteOptions extends CallOptions {
+export interface ExecuteOptions extends Omit<CallOptions, "onOutput"> {
   readonly resumeToken?: string;
   readonly group?: string;
   readonly pool?: string;

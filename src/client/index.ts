@@ -5,6 +5,7 @@ export { type ClientOptions, type ExecuteOptions, type OpenOptions, SwitchyardCl
 export { CallRejectedError, type ErrorReason, SwitchyardClientError } from "./errors.js";
 export type { TrajectoryEvent } from "./events.js";
 export type { ToolArguments } from "./messages.js";
+export type { OutputChunk } from "./output-reader.js";
 export type { PoolStatus, ServerStatus, ToolDescription } from "./server-status.js";
 export type { ServerLimits, UnclaimedState } from "./server-view.js";
 export type { ToolResult } from "./tool-result.js";

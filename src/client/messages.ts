@@ -22,6 +22,7 @@ export interface CallFields {
   readonly queueTimeoutS?: number | undefined;
   readonly noOutputTimeoutS?: number | undefined;
   readonly slotGeneration?: number | undefined;
+  readonly streamOutput?: boolean | undefined;
 }
 
 type RequestFrame = NonNullable<RunTrajectoryRequest["frame"]>;
@@ -58,6 +59,7 @@ function encodeCall(call: CallFields): Uint8Array {
   fields.queueTimeout = durationOf("queueTimeoutS", call.queueTimeoutS);
   fields.noOutputTimeout = durationOf("noOutputTimeoutS", call.noOutputTimeoutS);
   fields.slotGeneration = slotGeneration;
+  fields.streamOutput = call.streamOutput ?? false;
   const writer = ToolCall.encode(fields);
   try {
     const args: JsonObject = JSON.parse(JSON.stringify(call.arguments));

@@ -40,7 +40,7 @@ export interface SessionOptions extends SessionTimes {
   readonly clock: Clock;
   /** From 0 to 1. */
   readonly random: () => number;
-  readonly open: Omit<Open, "requireResume">;
+  readonly open: Omit<Open, "requireResume" | "outputPositions">;
   /** At the first open. */
   readonly requireResume: boolean;
   readonly onLifeLost: "restart" | "fail";
@@ -159,7 +159,8 @@ export class Session {
     );
     const { open } = this.#options;
     const acquireSlot = open.acquireSlot && this.#ending === undefined;
-    const value: Open = { ...open, requireResume: this.#requireResume(), acquireSlot };
+    const outputPositions = this.#exchange.book.outputPositions();
+    const value: Open = { ...open, requireResume: this.#requireResume(), acquireSlot, outputPositions };
     this.#uplink.write(encodeFrame({ $case: "open", value }));
   }
 
@@ -200,8 +201,9 @@ export class Session {
       case "released":
         this.#wiped = frame.value.wiped;
         return;
-      case "heartbeat":
       case "output":
+        return this.#exchange.book.output(frame.value);
+      case "heartbeat":
         return;
       default:
         frame satisfies never;

@@ -5,6 +5,7 @@ import { SwitchyardClientError } from "./errors.js";
 import { EventHub, type TrajectoryEvent } from "./events.js";
 import { encodeCallFrame, type ToolArguments } from "./messages.js";
 import { onAbort } from "./on-abort.js";
+import { type OutputChunk, OutputReader } from "./output-reader.js";
 import type { ServerLimits, UnclaimedState } from "./server-view.js";
 import { Session, type SessionOptions } from "./session.js";
 import { localResult, type ToolResult } from "./tool-result.js";
@@ -26,6 +27,12 @@ export interface CallOptions {
   readonly slotGeneration?: number | undefined;
   /** Aborted: the call is cancelled, and resolves as `CANCELLED` unless it ended otherwise before. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Gets what a command writes while it runs, each byte at most once and before the promise resolves. It goes on after a
+   * reconnect; what could not be had is named by `missing`. What it throws becomes an uncaught exception, and what takes
+   * long in it holds up the whole client. File tools write nothing.
+   */
+  readonly onOutput?: ((chunk: OutputChunk) => void) | undefined;
 }
 
 /** Names that trajectory to {@link SwitchyardClient}'s other methods, and to a later process. */
@@ -133,11 +140,12 @@ export class Trajectory {
    * `TRAJECTORY_ENDED`, `UNREACHABLE`, …
    */
   call(name: string, args: ToolArguments = {}, options: CallOptions = {}): Promise<ToolResult> {
-    const { uniqId = randomUUID(), signal, ...fields } = options;
+    const { uniqId = randomUUID(), signal, onOutput, ...fields } = options;
     return new Promise<ToolResult>((resolve, reject) => {
       const refusal = this.#session.refusal;
       if (refusal !== undefined) throw refusal;
-      const bytes = encodeCallFrame({ ...fields, uniqId, name, arguments: args });
+      const streamOutput = onOutput !== undefined;
+      const bytes = encodeCallFrame({ ...fields, uniqId, name, arguments: args, streamOutput });
       this.#check(uniqId, bytes.length);
       if (signal?.aborted) return resolve(localResult(uniqId, "CANCELLED", "cancelled before it was sent"));
       const forget = onAbort(signal, () => this.#session.cancel(uniqId));
@@ -145,6 +153,7 @@ export class Trajectory {
         uniqId,
         bytes,
         slotGeneration: fields.slotGeneration,
+        output: onOutput && new OutputReader(onOutput),
         settle: (result) => {
           forget();
           resolve(result);

@@ -1,5 +1,6 @@
 // What a runner is asked to do: a call after its tool has checked the arguments and the policy was applied.
 // Typed, so that a runner never sees a model's raw arguments.
+import type { OutputSink } from "./output.js";
 
 export type Encoding = "text" | "base64";
 
@@ -32,4 +33,6 @@ export interface SlotOperation {
   readonly context: string;
   readonly operation: Operation;
   readonly noOutputTimeoutS?: number;
+  /** Who takes what it writes, as it is written; absent: nobody. */
+  readonly output?: OutputSink;
 }

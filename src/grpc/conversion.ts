@@ -8,7 +8,7 @@ import {
   ReleaseTrajectoryRequest,
   ExecuteRequest as WireExecuteRequest,
 } from "../gen/switchyard/v1/tool_executor_service.js";
-import { type Open, RunTrajectoryRequest } from "../gen/switchyard/v1/trajectory.js";
+import { type Open, type OutputPosition, RunTrajectoryRequest } from "../gen/switchyard/v1/trajectory.js";
 import type { ExecuteRequest, OpenRequest, ReleaseRequest } from "../trajectory/session.js";
 import { secondsOf } from "./duration.js";
 import { decodeStruct } from "./struct.js";
@@ -34,6 +34,7 @@ const TOKEN_BYTES_MAX = 1024;
 const ENV_BYTES_MAX = 64 * 1024;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const PRINTABLE_CHARS_MAX = 128;
+const POSITIONS_MAX = 1024;
 
 /** Throws PROTOCOL_BROKEN for bytes that are no frame, NOT_BUILT for an unknown frame, INVALID_FIELD for a bad `open`. */
 export function decodeFrame(bytes: Uint8Array): ClientFrame {
@@ -76,11 +77,29 @@ function openRequest(open: Open): OpenRequest {
     env: checkedEnv(open.env),
     acquireSlot: open.acquireSlot,
     requireResume: open.requireResume,
+    ...(open.outputPositions.length > 0 && { outputPositions: checkedPositions(open.outputPositions) }),
     ...lease,
   };
 }
 
-/** Throws INVALID_FIELD, NOT_BUILT, or PROTOCOL_BROKEN. */
+function checkedPositions(wire: readonly OutputPosition[]): NonNullable<OpenRequest["outputPositions"]> {
+  if (wire.length > POSITIONS_MAX) {
+    const text = `output_positions has ${wire.length} entries: at most ${POSITIONS_MAX} are allowed`;
+    throw new SwitchyardError("INVALID_FIELD", text);
+  }
+  const positions = wire.map(({ uniqId, stdoutOffset, stderrOffset }) => {
+    const [stdout, stderr] = [Number(stdoutOffset), Number(stderrOffset)];
+    if (Math.max(stdout, stderr) <= Number.MAX_SAFE_INTEGER) {
+      return [checkedId("output_positions.uniq_id", uniqId), { stdout, stderr }] as const;
+    }
+    throw new SwitchyardError("INVALID_FIELD", `output_positions has an offset over 2^53 - 1 for ${printable(uniqId)}`);
+  });
+  const byCall = new Map(positions);
+  if (byCall.size === positions.length) return byCall;
+  throw new SwitchyardError("INVALID_FIELD", "output_positions names a call twice");
+}
+
+/** Throws INVALID_FIELD or PROTOCOL_BROKEN. */
 export function decodeExecute(bytes: Uint8Array): ExecuteRequest {
   const { field: call, rest } = decoded("request", () => takeField(bytes, EXECUTE_CALL));
   const request = decoded("request", () => WireExecuteRequest.decode(rest));
@@ -126,9 +145,6 @@ function readCall(bytes: Uint8Array): CallReading {
 
 function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Omit<Call, "bytes"> {
   const uniqId = checkedId("uniq_id", wire.uniqId);
-  if (wire.streamOutput) {
-    throw new SwitchyardError("NOT_BUILT", "stream_output is not built yet: leave it unset");
-  }
   if (wire.slotGeneration === 0) {
     throw new SwitchyardError("INVALID_FIELD", "slot_generation is 0: it must be at least 1, or unset for any slot");
   }
@@ -136,7 +152,7 @@ function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Omi
     uniqId,
     tool: wire.name,
     arguments: checkedArguments(argumentBytes),
-    streamOutput: false,
+    streamOutput: wire.streamOutput,
     ...(wire.timeout !== undefined && { timeoutS: secondsOf("timeout", wire.timeout) }),
     ...(wire.queueTimeout !== undefined && { queueTimeoutS: secondsOf("queue_timeout", wire.queueTimeout) }),
     ...(wire.noOutputTimeout !== undefined && {

@@ -18,13 +18,15 @@ export interface FrameWriterOptions<Frame> {
   readonly framesMax: number;
   readonly onPressure: (high: boolean) => void;
   readonly onOverflow: () => void;
+  /** What to call when the frame has left the process, as far as it can be told; never for one that was not written. */
+  readonly onWritten?: (frame: Frame) => (() => void) | undefined;
   /** A frame could not be encoded; it is lost. */
   readonly onEncodeError: (error: unknown, frame: Frame) => void;
 }
 
 /** What it needs of a gRPC call. `emit("error", status)` is how grpc-js is told to end with a status. */
 export interface WritableCall {
-  write(message: Buffer): boolean;
+  write(message: Buffer, onWritten?: (error?: Error | null) => void): boolean;
   end(): unknown;
   emit(event: "error", status: StatusObject): boolean;
   once(event: "drain", listener: () => void): unknown;
@@ -111,7 +113,13 @@ export class FrameWriter<Frame> {
     const bytes = this.#encoded(frame);
     if (bytes === undefined) return;
     this.#lastWriteMs = this.#options.clock.now();
-    if (this.#call.write(bytes)) return;
+    const onWritten = this.#options.onWritten?.(frame);
+    const takes = onWritten
+      ? this.#call.write(bytes, (error) => {
+          if (!error) onWritten();
+        })
+      : this.#call.write(bytes);
+    if (takes) return;
     this.#blocked = true;
     // `drain` never comes after a cancel; then `stop` has forgotten everything that waits for it.
     this.#call.once("drain", () => {

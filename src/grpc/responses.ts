@@ -2,7 +2,14 @@
 // every string in it is well-formed, and encoding never throws, because a message that fails kills its whole stream.
 import type { JsonObject } from "../core/json.js";
 import { type CallStatus, FAULT_OF, type Fault, isSuccess, type Outcome } from "../core/outcome.js";
-import { type ToolResult, Fault as WireFault, CallStatus as WireStatus } from "../gen/switchyard/v1/call.js";
+import type { OutputChannel, OutputPiece } from "../core/output.js";
+import {
+  type Output,
+  type ToolResult,
+  OutputChannel as WireChannel,
+  Fault as WireFault,
+  CallStatus as WireStatus,
+} from "../gen/switchyard/v1/call.js";
 import { ExecuteResponse } from "../gen/switchyard/v1/tool_executor_service.js";
 import {
   type Limits,
@@ -14,7 +21,7 @@ import type { CallState, TrajectoryEvent } from "../trajectory/session.js";
 import { durationOfMs, durationOfSeconds } from "./duration.js";
 import { fittedResult } from "./fit-result.js";
 import { sendable } from "./struct.js";
-import { headOf, wellFormed } from "./wire.js";
+import { asBuffer, headOf, wellFormed } from "./wire.js";
 
 export const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 export const RESPONSE_BYTES_MAX = 1024 * 1024;
@@ -56,6 +63,8 @@ function wireFrame(frame: ServerFrame, announcement: Announcement): WireFrame {
   switch (frame.kind) {
     case "opened":
       return { $case: "opened", value: opened(frame, announcement) };
+    case "output":
+      return { $case: "output", value: output(frame.uniqId, frame.piece) };
     case "result":
       return { $case: "result", value: toolResult(frame.uniqId, frame.outcome) };
     case "rejected": {
@@ -78,6 +87,16 @@ function wireFrame(frame: ServerFrame, announcement: Announcement): WireFrame {
     default:
       return frame satisfies never;
   }
+}
+
+function output(uniqId: string, { channel, offset, data, missing }: OutputPiece): Output {
+  return {
+    uniqId,
+    channel: WIRE_CHANNEL[channel],
+    offset: count(offset),
+    data: asBuffer(data),
+    missing: count(missing),
+  };
 }
 
 function opened(event: Extract<TrajectoryEvent, { kind: "opened" }>, announcement: Announcement): Opened {
@@ -168,6 +187,11 @@ const WIRE_FAULT = {
   CLIENT: WireFault.FAULT_CLIENT,
   INFRASTRUCTURE: WireFault.FAULT_INFRASTRUCTURE,
 } as const satisfies Record<Fault, WireFault>;
+
+const WIRE_CHANNEL = {
+  stdout: WireChannel.OUTPUT_CHANNEL_STDOUT,
+  stderr: WireChannel.OUTPUT_CHANNEL_STDERR,
+} as const satisfies Record<OutputChannel, WireChannel>;
 
 const WIRE_STATE = {
   queued: WireState.CALL_STATE_QUEUED,

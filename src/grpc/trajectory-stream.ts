@@ -78,6 +78,7 @@ class TrajectoryStream implements EventSink, LiveStream {
       ...options,
       heartbeat: { kind: "heartbeat" },
       encode: (frame) => asBuffer(encodeFrame(frame, options.announcement)),
+      onWritten: (frame) => (frame.kind === "output" ? () => frame.piece.taken() : undefined),
       onPressure: (high) => (high ? call.pause() : call.resume()),
       onOverflow: () => this.#onOverflow(),
       onEncodeError: (error, frame) => options.log.error({ err: error, kind: frame.kind }, "frame not encoded"),

@@ -1,6 +1,7 @@
 // Executes one call in its slot, and makes a frame of how it ended.
 import { constants } from "node:os";
 import type { CallFinished, Init, RunCall } from "../gen/switchyard/runner/v1/runner.js";
+import type { LiveOutput } from "./live-output.js";
 import { CannotStart } from "./sandbox/launcher.js";
 import type { Slot } from "./slot.js";
 import { runBash, runStateful } from "./tools/bash.js";
@@ -17,6 +18,8 @@ export interface OperateOptions {
   readonly timeoutS: number;
   readonly limits: Pick<Init, "outputCharsMax" | "fileBytesMax">;
   readonly aborted: AbortSignal;
+  /** Takes what a command writes, as it comes. */
+  readonly live?: LiveOutput | undefined;
   /** Whether the container's memory limit has killed something since that time (performance.now). */
   outOfMemorySince(startMs: number): boolean;
 }
@@ -35,7 +38,7 @@ export async function operate(slot: Slot, call: RunCall, options: OperateOptions
   return frameOf(call, finished, performance.now() - start);
 }
 
-function execute(slot: Slot, call: RunCall, { timeoutS, limits, aborted }: OperateOptions): Promise<Finished> {
+function execute(slot: Slot, call: RunCall, { timeoutS, limits, aborted, live }: OperateOptions): Promise<Finished> {
   if (!call.operation) return Promise.reject(new Error("no operation"));
   const { outputCharsMax: charsMax, fileBytesMax } = limits;
   const fileLimits = { timeoutS, fileBytesMax };
@@ -43,9 +46,9 @@ function execute(slot: Slot, call: RunCall, { timeoutS, limits, aborted }: Opera
   const operation: Operation = call.operation;
   switch (operation.$case) {
     case "bash":
-      return runBash(slot, operation.value.command, runLimits, aborted);
+      return runBash(slot, operation.value.command, runLimits, aborted, live);
     case "bashStateful":
-      return runStateful(slot, operation.value.command, runLimits, aborted);
+      return runStateful(slot, operation.value.command, runLimits, aborted, live);
     case "readFile": {
       const { path, offset, limit, base64 } = operation.value;
       return readFile(slot, { path, offset: Number(offset), limit: Number(limit), base64 }, fileLimits, aborted);

@@ -77,6 +77,7 @@ export class Runner {
 
   #sendInventory(): void {
     this.#grace?.refresh();
+    for (const { calls } of this.#places) calls.unlink();
     const slots = this.#places.map(({ slot, calls }) => calls.state(slot.isOpen));
     this.#send({ $case: "inventory", value: { ready: this.#ready, slots } });
     for (const [slot, { calls }] of this.#places.entries()) {
@@ -112,6 +113,9 @@ export class Runner {
         break;
       case "remember":
         this.#places[frame.value.slot]?.calls.remember(frame.value.calls);
+        break;
+      case "pullOutput":
+        this.#places[frame.value.slot]?.calls.pullOutput(frame.value);
         break;
       case "ping":
         this.#send({ $case: "pong", value: { seq: frame.value.seq } });
@@ -165,11 +169,12 @@ export class Runner {
       this.#send({ $case: "slotFailed", value: { slot: index, error: why } }),
     );
     const calls = new SlotCalls({
-      run: (call, timeoutS, aborted) =>
+      run: (call, timeoutS, aborted, live) =>
         operate(slot, call, {
           timeoutS,
           limits: init,
           aborted,
+          live,
           outOfMemorySince: (startMs) => this.#watch?.outOfMemorySince(startMs) ?? false,
         }),
       send: (frame) => this.#send(frame),

@@ -8,29 +8,41 @@ import type {
   CallFinished,
   KnownCall,
   LeaseSlot,
+  PullOutput,
   RunCall,
   RunnerFrame,
   SlotState,
 } from "../gen/switchyard/runner/v1/runner.js";
 import { RUNNER_FRAME_BYTES_MAX } from "../link/frames.js";
+import { LiveOutput } from "./live-output.js";
 import type { AbortReason } from "./tools/supervise.js";
 
 export interface SlotCallsOptions {
-  /** Resolves with the result, whatever happens; never rejects. */
-  run(call: RunCall, timeoutS: number, aborted: AbortSignal): Promise<CallFinished>;
+  /** Resolves with the result, whatever happens; never rejects. `live`: takes what is written meanwhile. */
+  run(call: RunCall, timeoutS: number, aborted: AbortSignal, live?: LiveOutput): Promise<CallFinished>;
   send(frame: NonNullable<RunnerFrame["frame"]>): void;
+}
+
+interface Running {
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+  /** When its output is wanted as it comes. */
+  readonly live: LiveOutput | undefined;
 }
 
 interface Remembered {
   readonly digest: Buffer;
   readonly forStream: boolean;
   context: string;
+  readonly streamOutput: boolean;
   /** While it runs. */
-  running: { readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
+  running: Running | undefined;
   /** Until it is acknowledged. */
   finished: CallFinished | undefined;
 }
 
+/** Waiting for whoever reads its output may take half of a call's timeout. */
+const HOLD_MS_PER_S = 500;
 /** Of a known call beside its texts, generously. */
 const KNOWN_BYTES = 512;
 const PART_BYTES_MAX = RUNNER_FRAME_BYTES_MAX / 2;
@@ -55,39 +67,55 @@ export class SlotCalls {
       return;
     }
     const abort = new AbortController();
-    const { digest, forStream, context } = call;
+    const { digest, forStream, context, streamOutput } = call;
     const remembered: Remembered = {
       digest: Buffer.from(digest),
       forStream,
+      streamOutput,
       context,
       running: undefined,
       finished: undefined,
     };
     this.#calls.set(call.uniqId, remembered);
-    const ended = this.options.run(call, timeoutS, abort.signal).then((finished) => {
+    const { send } = this.options;
+    const live = streamOutput ? new LiveOutput(call, { send, holdMsMax: timeoutS * HOLD_MS_PER_S }) : undefined;
+    const ended = this.options.run(call, timeoutS, abort.signal, live).then(async (finished) => {
+      await live?.end();
       remembered.running = undefined;
       remembered.finished = finished;
       this.options.send({ $case: "callFinished", value: finished });
     });
-    remembered.running = { abort, ended };
+    remembered.running = { abort, ended, live };
   }
 
   /** Calls of the trajectory's earlier slots: never to be run here. */
   remember(calls: readonly KnownCall[]): void {
     for (const { uniqId, digest, forStream, context, finished } of calls) {
       if (this.#calls.has(uniqId)) continue;
-      this.#calls.set(uniqId, { digest: Buffer.from(digest), forStream, context, running: undefined, finished });
+      const call = { digest: Buffer.from(digest), forStream, streamOutput: false, context };
+      this.#calls.set(uniqId, { ...call, running: undefined, finished });
     }
   }
 
   cancel(uniqId: string): void {
-    this.#calls.get(uniqId)?.running?.abort.abort("cancel" satisfies AbortReason);
+    const running = this.#calls.get(uniqId)?.running;
+    if (running) abortRun(running, "cancel");
+  }
+
+  /** For a call that does not run any more nothing is left to send. */
+  pullOutput(pull: PullOutput): void {
+    this.#calls.get(pull.uniqId)?.running?.live?.pull(pull);
+  }
+
+  /** A link begins anew: no output is sent before it is asked for. */
+  unlink(): void {
+    for (const { live } of this.#running()) live?.unlink();
   }
 
   /** The ends of the calls that there were to abort. */
   abortAll(reason: AbortReason): Promise<void>[] {
     const running = this.#running();
-    for (const { abort } of running) abort.abort(reason);
+    for (const each of running) abortRun(each, reason);
     return running.map(({ ended }) => ended);
   }
 
@@ -108,6 +136,7 @@ export class SlotCalls {
   /** No later server is to go on with it. */
   endLease(): void {
     this.#lease = undefined;
+    for (const { live } of this.#running()) live?.hurry();
   }
 
   forget(): void {
@@ -123,8 +152,8 @@ export class SlotCalls {
     let part: KnownCall[] = [];
     let bytes = 0;
     for (const [uniqId, call] of this.#calls) {
-      const { digest, forStream, context, running, finished } = call;
-      part.push({ uniqId, digest, forStream, context, finished, acknowledged: !running && !finished });
+      const { digest, forStream, context, streamOutput, running, finished } = call;
+      part.push({ uniqId, digest, forStream, context, streamOutput, finished, acknowledged: !running && !finished });
       bytes += KNOWN_BYTES + 4 * (context.length + (finished ? finished.output.length + finished.error.length : 0));
       if (bytes < PART_BYTES_MAX) continue;
       yield part;
@@ -134,7 +163,12 @@ export class SlotCalls {
     if (part.length > 0) yield part;
   }
 
-  #running() {
+  #running(): Running[] {
     return [...this.#calls.values()].flatMap(({ running }) => (running ? [running] : []));
   }
+}
+
+function abortRun({ abort, live }: Running, reason: AbortReason): void {
+  abort.abort(reason);
+  live?.hurry();
 }

@@ -6,6 +6,7 @@ import type { Clock, Timer } from "../core/clock.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
+import type { OutputSink } from "../core/output.js";
 import { completeOutcome, type SandboxPlan } from "../tools/catalogue.js";
 import { contextOf } from "./call-context.js";
 import type { SlotHolder } from "./slot-holder.js";
@@ -19,6 +20,8 @@ export interface QueuedCall {
   readonly noOutputTimeoutS?: number;
   /** Run only in that life of the slot. */
   readonly slotGeneration?: number;
+  /** Who takes what it writes, as it is written. */
+  readonly output?: OutputSink;
   onStarted(): void;
   settle(outcome: Outcome): void;
 }
@@ -156,7 +159,7 @@ export class CallQueue {
     let settled = false;
     let unsentError: SwitchyardError | undefined;
     const { operation, timeoutS, metadata } = call.plan;
-    const { noOutputTimeoutS, uniqId, digest, forStream } = call;
+    const { noOutputTimeoutS, uniqId, digest, forStream, output } = call;
     const running = submit({
       runner: slot.runner,
       timeoutS,
@@ -168,6 +171,7 @@ export class CallQueue {
         context: contextOf({ metadata, queueMs: clock.now() - waiting.acceptedAt }),
         operation,
         ...(noOutputTimeoutS !== undefined && { noOutputTimeoutS }),
+        ...(output && { output }),
       },
       onStarted: () => {
         startedAt = clock.now();

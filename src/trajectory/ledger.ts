@@ -88,10 +88,12 @@ export class Ledger {
     const calls: AdoptedCall[] = [];
     for (const [uniqId, digest] of this.#digests) {
       const entry = this.#entries.get(uniqId);
-      if (!entry) calls.push({ uniqId, digest, forStream: true, state: "acknowledged", context: "" });
+      if (!entry)
+        calls.push({ uniqId, digest, forStream: true, streamOutput: false, state: "acknowledged", context: "" });
       else if (entry.outcome && !NEVER_RAN.has(entry.outcome.status)) {
         const { outcome, forStream } = entry;
-        calls.push({ uniqId, digest, forStream, state: "finished", context: contextOf(outcome), outcome });
+        const known = { uniqId, digest, forStream, streamOutput: false, context: contextOf(outcome) };
+        calls.push({ ...known, state: "finished", outcome });
       }
     }
     return calls;

@@ -3,6 +3,7 @@
 import type { Call } from "../core/call.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { CallStatus, Outcome } from "../core/outcome.js";
+import type { OutputPiece, OutputPosition } from "../core/output.js";
 
 export interface OpenRequest {
   readonly trajectoryId: string;
@@ -19,6 +20,8 @@ export interface OpenRequest {
   readonly requireResume: boolean;
   /** Seconds; absent: `lease.default_s`; clamped to `lease.max_s`. */
   readonly leaseS?: number;
+  /** What the client has of running calls' output, by uniq_id; what is not named is sent from its beginning. */
+  readonly outputPositions?: ReadonlyMap<string, OutputPosition>;
 }
 
 export type CallState = "queued" | "running" | "finished";
@@ -37,6 +40,7 @@ export type TrajectoryEvent =
       readonly known: readonly { readonly uniqId: string; readonly state: CallState }[];
       readonly knownTruncated: boolean;
     }
+  | { readonly kind: "output"; readonly uniqId: string; readonly piece: OutputPiece }
   | { readonly kind: "result"; readonly uniqId: string; readonly outcome: Outcome }
   | {
       readonly kind: "rejected";
@@ -48,7 +52,7 @@ export type TrajectoryEvent =
   | { readonly kind: "released"; readonly wiped: boolean }
   | { readonly kind: "go_away"; readonly reason: string; readonly reconnectAfterS: number };
 
-/** What a trajectory writes to. Calls never throw. */
+/** What a trajectory writes to. Calls never throw. It tells an output's piece when it was `taken`. */
 export interface EventSink {
   event(event: TrajectoryEvent): void;
   /** Nothing follows. With an error the stream ends with its code, else OK. */

@@ -3,6 +3,7 @@ import type { Runner, SlotBinding } from "../backend/backend.js";
 import type { Call } from "../core/call.js";
 import type { Clock } from "../core/clock.js";
 import type { Outcome } from "../core/outcome.js";
+import type { OutputSink } from "../core/output.js";
 import type { Plan } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
@@ -26,12 +27,15 @@ export type Follow = (call: {
   readonly slot: number;
   readonly uniqId: string;
   settle(outcome: Outcome): void;
+  readonly output?: OutputSink;
 }) => { cancel(): void };
 
 /** Counts over all trajectories, for GetStatus. */
 export interface CallCounters {
   /** Of all calls that are queued or running. */
   bytes: number;
+  /** Of live output that is with the server, because clients have not taken it. */
+  outputBytes: number;
   queued: number;
   total: number;
   errors: number;

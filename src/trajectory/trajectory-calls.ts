@@ -4,15 +4,20 @@ import type { AdoptedCall } from "../backend/backend.js";
 import type { Call } from "../core/call.js";
 import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
+import type { OutputPiece } from "../core/output.js";
 import { completeOutcome } from "../tools/catalogue.js";
 import { readContext } from "./call-context.js";
 import { CallQueue } from "./call-queue.js";
 import { type Admission, type Entry, Ledger } from "./ledger.js";
+import { OutputRelay } from "./output-relay.js";
 import type { HeldSlot, SlotHolder } from "./slot-holder.js";
 import type { TrajectorySurroundings } from "./surroundings.js";
 
 export interface TrajectoryCallsEvents {
   finished(entry: Entry, outcome: Outcome): void;
+  /** Of a running call, for the stream, if there is one. */
+  output(uniqId: string, piece: OutputPiece): void;
+  hasStream(): boolean;
   /** No accepted call is unfinished any more. */
   idle(): void;
 }
@@ -23,6 +28,7 @@ type Going = "draining" | "handing over";
 export class TrajectoryCalls {
   readonly #ledger: Ledger;
   readonly #queue: CallQueue;
+  readonly output: OutputRelay;
   #going: Going | undefined;
   #ended = false;
   /** Of calls that are queued or running. */
@@ -40,6 +46,7 @@ export class TrajectoryCalls {
       const held = slot.slot;
       held?.runner.acknowledge(held.index, uniqIds);
     });
+    this.output = new OutputRelay(around.counters, slot, events.hasStream, events.output);
     this.#queue = new CallQueue({
       clock: around.clock,
       slot,
@@ -85,7 +92,7 @@ export class TrajectoryCalls {
       const finish = (outcome: Outcome) =>
         this.#finish(entry, { ...completeOutcome(outcome, metadata, slot.runner), slotGeneration, ...numbers });
       if (call.outcome) finish(call.outcome);
-      else this.#followRunning(slot, call.uniqId, finish);
+      else this.#followRunning(slot, call, finish);
     }
   }
 
@@ -133,6 +140,7 @@ export class TrajectoryCalls {
   /** Whoever waits for an outcome is told that it does not come from here. */
   leave(error: SwitchyardError): void {
     this.#ended = true;
+    this.output.close();
     for (const reject of this.#left) reject(error);
     this.#left.clear();
   }
@@ -175,6 +183,7 @@ export class TrajectoryCalls {
       queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
       ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
       ...(call.slotGeneration !== undefined && { slotGeneration: call.slotGeneration }),
+      ...(call.streamOutput && entry.forStream && { output: this.output.sinkOf(call.uniqId) }),
       onStarted: () => {
         entry.state = "running";
         counters.queued -= 1;
@@ -188,7 +197,8 @@ export class TrajectoryCalls {
     this.around.counters.bytes += bytes;
   }
 
-  #followRunning(slot: HeldSlot, uniqId: string, finish: (outcome: Outcome) => void): void {
+  #followRunning(slot: HeldSlot, call: AdoptedCall, finish: (outcome: Outcome) => void): void {
+    const { uniqId, streamOutput } = call;
     this.#queue.follow(uniqId, (ended) =>
       this.around.follow({
         runner: slot.runner,
@@ -198,6 +208,7 @@ export class TrajectoryCalls {
           finish(outcome);
           ended();
         },
+        ...(streamOutput && { output: this.output.sinkOf(uniqId) }),
       }),
     );
   }
@@ -208,6 +219,7 @@ export class TrajectoryCalls {
     if (!isSuccess(outcome)) counters.errors += 1;
     this.#hold(-entry.bytes);
     this.#ledger.finish(entry, outcome);
+    this.output.ended(entry.uniqId);
     this.events.finished(entry, outcome);
     if (this.#ledger.unfinished > 0) return;
     for (const idle of this.#onIdle.splice(0)) idle();

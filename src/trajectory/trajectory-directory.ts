@@ -34,7 +34,7 @@ const TRAJECTORIES_MAX = 100_000;
 const DEFAULT_POOL = "default";
 
 export class TrajectoryDirectory implements Directory {
-  readonly counters: CallCounters = { bytes: 0, queued: 0, total: 0, errors: 0 };
+  readonly counters: CallCounters = { bytes: 0, outputBytes: 0, queued: 0, total: 0, errors: 0 };
   readonly #members = new Map<string, Trajectory>();
   #closing = false;
 
@@ -47,7 +47,7 @@ export class TrajectoryDirectory implements Directory {
       throw mismatch(request.trajectoryId);
     }
     const leaseS = Math.min(request.leaseS ?? this.options.leaseDefaultS, this.options.leaseMaxS);
-    const attachment = trajectory.attach(sink, resumed, leaseS);
+    const attachment = trajectory.attach(sink, resumed, leaseS, request.outputPositions);
     if (request.acquireSlot) trajectory.acquireSlot();
     return attachment;
   }

@@ -12,7 +12,7 @@ import type { Call } from "../core/call.js";
 import type { Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
-import type { Attachment, EventSink, TrajectoryEvent } from "./session.js";
+import type { Attachment, EventSink, OpenRequest, TrajectoryEvent } from "./session.js";
 import { type HeldSlot, SlotHolder } from "./slot-holder.js";
 import type { Life, TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
 import { TrajectoryCalls } from "./trajectory-calls.js";
@@ -60,6 +60,8 @@ export class Trajectory {
       finished: ({ forStream, uniqId }, outcome) => {
         if (forStream) this.#stream?.sink.event({ kind: "result", uniqId, outcome });
       },
+      output: (uniqId, piece) => this.#stream?.sink.event({ kind: "output", uniqId, piece }),
+      hasStream: () => this.#stream !== undefined,
       idle: () => this.#finishIfDone(),
     });
     const ageMs = around.clock.unixMs() - beganUnixMs;
@@ -69,8 +71,16 @@ export class Trajectory {
     this.#holdByLease();
   }
 
-  /** The newest stream wins; an older one ends SUPERSEDED. Sends `opened`, then what is unacknowledged. */
-  attach(sink: EventSink, resumed: boolean, leaseS: number): Attachment {
+  /**
+   * The newest stream wins; an older one ends SUPERSEDED. Sends `opened`, then what is unacknowledged; the output of what
+   * runs follows, from the positions on.
+   */
+  attach(
+    sink: EventSink,
+    resumed: boolean,
+    leaseS: number,
+    outputPositions?: OpenRequest["outputPositions"],
+  ): Attachment {
     this.#stream?.sink.end(new SwitchyardError("SUPERSEDED", "a newer stream of this trajectory took over"));
     const stream: Stream = { sink, halfClosed: false };
     this.#stream = stream;
@@ -91,6 +101,7 @@ export class Trajectory {
       knownTruncated: owed.length > KNOWN_MAX,
     });
     for (const { uniqId, outcome } of owed) if (outcome) sink.event({ kind: "result", uniqId, outcome });
+    this.#calls.output.replay(outputPositions);
     return this.#attachment(stream);
   }
 
@@ -183,6 +194,7 @@ export class Trajectory {
       detach: () => {
         if (!isCurrent()) return;
         this.#stream = undefined;
+        this.#calls.output.forget();
         this.#holdByLease();
       },
     };
@@ -215,6 +227,7 @@ export class Trajectory {
     if (!stream?.halfClosed || this.#calls.unfinished > 0 || this.#ended) return;
     void this.#slot.giveBack();
     this.#stream = undefined;
+    this.#calls.output.forget();
     stream.sink.end();
     this.#holdByLease();
   }
@@ -234,6 +247,7 @@ export class Trajectory {
     this.#calls.end();
     // A runner that does not end a cancelled call gets its slot back all the same; closing it ends the call, or its container.
     await this.#idleWithin(CANCEL_MS_MAX);
+    this.#calls.output.close();
     const wiped = this.#slot.giveBack();
     if (error) this.#stream?.sink.end(error);
     return waitForWipe ? wiped : false;

@@ -164,14 +164,14 @@ test("malformed calls are rejected and the stream lives", () =>
     const bad = [
       { uniqId: "bad id\n", name: "echo" },
       { uniqId: "u1", name: "echo", timeout: { seconds: -1n, nanos: 0 } },
-      { uniqId: "u2", name: "echo", streamOutput: true },
+      { uniqId: "u2", name: "echo", slotGeneration: 0 },
     ];
     for (const value of bad) stream.send({ $case: "call", value });
     stream.run("u3", "alive");
     const first = await stream.nextOf("rejected");
     assert.equal(first.uniqId, "bad id?");
     assert.match((await stream.nextOf("rejected")).error, /^timeout is .* negative/);
-    assert.match((await stream.nextOf("rejected")).error, /stream_output is not built yet/);
+    assert.match((await stream.nextOf("rejected")).error, /^slot_generation is 0/);
     assert.equal((await stream.nextOf("result")).output, "alive");
     stream.call.end();
     assert.equal(await stream.ended(), undefined);
@@ -352,9 +352,8 @@ test("Execute answers with the result, and an exception with a fixed text", () =
     assert.equal(invalid.code, status.INVALID_ARGUMENT);
     assert.equal(reasonOf(invalid), "INVALID_FIELD");
     assert.equal((await failure({ trajectoryId: "" })).code, status.INVALID_ARGUMENT);
-    const unbuilt = await failure({ call: { ...wire, streamOutput: true } });
-    assert.equal(unbuilt.code, status.UNIMPLEMENTED);
-    assert.equal(reasonOf(unbuilt), "NOT_BUILT");
+    const streamed = await execute(service.client, { call: { ...wire, uniqId: "u2", streamOutput: true } });
+    assert.equal(streamed.result?.output, "hi", "stream_output is ignored");
   }));
 
 test("GetStatus, ListTools and ReleaseTrajectory answer", () =>

@@ -14,6 +14,7 @@ import { SwitchyardError } from "../../src/core/errors.js";
 import type { Logger } from "../../src/core/log.js";
 import type { SlotOperation } from "../../src/core/operation.js";
 import { failedOutcome, type Outcome } from "../../src/core/outcome.js";
+import type { OutputPosition } from "../../src/core/output.js";
 import type { FakeClock } from "./fake-clock.js";
 import { okOutcome } from "./outcomes.js";
 
@@ -130,6 +131,7 @@ export class FakeContainer implements Container, Runner {
   /** Every binding of its slots, in order. */
   readonly leases: SlotBinding[] = [];
   readonly acknowledged: string[] = [];
+  readonly replayed: string[] = [];
   left = false;
   readonly #holders = new Map<number, string>();
   readonly #calls = new Map<number, FakeCall>();
@@ -231,6 +233,10 @@ export class FakeContainer implements Container, Runner {
 
   resumeCall(slot: number, uniqId: string, onFinished: (outcome: Outcome) => void): RunningBatch {
     return this.runBatch([{ slot, uniqId, ...RESUMED }], 0, (_, outcome) => onFinished(outcome));
+  }
+
+  replayOutput(slot: number, uniqId: string, from: OutputPosition): void {
+    this.replayed.push(`${slot} ${uniqId} ${from.stdout} ${from.stderr}`);
   }
 
   acknowledge(slot: number, uniqIds: readonly string[]): void {

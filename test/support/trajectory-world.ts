@@ -205,7 +205,7 @@ export function bashCall(uniqId: string, fields: Partial<Call> = {}): Call {
 export function knownCall(uniqId: string, state: AdoptedCall["state"], fields: Partial<AdoptedCall> = {}): AdoptedCall {
   const digest = callDigest(bashCall(uniqId));
   const outcome = state === "finished" ? { outcome: okOutcome(uniqId) } : {};
-  return { uniqId, digest, forStream: true, context: "{}", state, ...outcome, ...fields };
+  return { uniqId, digest, forStream: true, context: "{}", streamOutput: false, state, ...outcome, ...fields };
 }
 
 export interface TestStream {

@@ -94,7 +94,10 @@ test("opens with what was asked for, and sends nothing else before opened came",
     ["open"],
   );
   const [open] = world.server.stream.sent("open");
-  assert.deepEqual({ ...open, lease: undefined }, { ...OPEN, lease: undefined, requireResume: false });
+  assert.deepEqual(
+    { ...open, lease: undefined },
+    { ...OPEN, lease: undefined, requireResume: false, outputPositions: [] },
+  );
   world.opened({ slotGeneration: 3, lease: { seconds: 7n, nanos: 500_000_000 } });
   const trajectory = await opening;
   assert.equal(trajectory.slotGeneration, 3);

@@ -62,13 +62,14 @@ test("a call keeps its name, arguments and times", () => {
       queueTimeout: { seconds: 9n, nanos: 0 },
       noOutputTimeout: { seconds: 1n, nanos: 0 },
       slotGeneration: 4,
+      streamOutput: true,
     }),
   );
   assert.deepEqual(call, {
     uniqId: "u",
     tool: "bash",
     arguments: { command: "echo hi", timeout: 3.5, list: [1, null, { a: true }] },
-    streamOutput: false,
+    streamOutput: true,
     timeoutS: 2.5,
     queueTimeoutS: 9,
     noOutputTimeoutS: 1,
@@ -152,9 +153,26 @@ test("milliseconds of any kind become a valid Duration", () => {
   assert.deepEqual(durationOfMs(999.9999999), { seconds: 0n, nanos: 999_999_999 });
 });
 
-test("what is not built yet is refused by name", () => {
-  assert.equal(badCall({ streamOutput: true }).reason, "NOT_BUILT");
-  assert.match(badCall({ streamOutput: true }).message, /stream_output is not built yet/);
+test("output positions are ids and offsets, a bounded number of them, each call once", () => {
+  const positions = (outputPositions: Open["outputPositions"]) => decodeFrame(openFrame({ outputPositions }));
+  const frame = positions([
+    { uniqId: "a", stdoutOffset: 5n, stderrOffset: 2n ** 53n - 1n },
+    { uniqId: "b", stdoutOffset: 0n, stderrOffset: 1n },
+  ]);
+  assert(frame.kind === "open");
+  assert.deepEqual(
+    [...(frame.request.outputPositions ?? [])],
+    [
+      ["a", { stdout: 5, stderr: Number.MAX_SAFE_INTEGER }],
+      ["b", { stdout: 0, stderr: 1 }],
+    ],
+  );
+  const at = (uniqId: string, stdoutOffset = 0n) => ({ uniqId, stdoutOffset, stderrOffset: 0n });
+  assert.throws(() => positions([at("a b")]), refused("INVALID_FIELD", /^output_positions.uniq_id is "a b"/));
+  assert.throws(() => positions([at("a", 2n ** 53n)]), refused("INVALID_FIELD", /over 2\^53 - 1 for a/));
+  assert.throws(() => positions([at("a"), at("a")]), refused("INVALID_FIELD", /names a call twice/));
+  const many = Array.from({ length: 1025 }, (_, index) => at(`c${index}`));
+  assert.throws(() => positions(many), refused("INVALID_FIELD", /has 1025 entries: at most 1024/));
 });
 
 test("slot_generation 0 is refused", () => {
@@ -220,7 +238,6 @@ test("Execute refuses what a stream would reject", () => {
     ExecuteRequest.encode(ExecuteRequest.fromPartial({ trajectoryId: "t", call: { uniqId: "u", ...call } })).finish();
   assert.equal(decodeExecute(request({ name: "bash" })).call.tool, "bash");
   assert.throws(() => decodeExecute(request({ uniqId: "ü" })), refused("INVALID_FIELD", /^call: uniq_id is "\?"/));
-  assert.throws(() => decodeExecute(request({ streamOutput: true })), refused("NOT_BUILT", /stream_output/));
   const empty = ExecuteRequest.encode(ExecuteRequest.fromPartial({ trajectoryId: "t" })).finish();
   assert.throws(() => decodeExecute(empty), refused("INVALID_FIELD", /call is missing/));
 });

@@ -16,7 +16,7 @@ describe("a call that needs no slot", () => {
     assert.deepEqual(sink.results, ["b UNKNOWN_TOOL", "c INVALID", "d INVALID"]);
     assert.equal(sink.outcome("b").error, "Unknown tool: nope");
     assert.equal(sink.outcome("b").slotGeneration, 0);
-    assert.deepEqual(world.directory.counters, { bytes: 1, queued: 0, total: 4, errors: 3 });
+    assert.deepEqual(world.directory.counters, { bytes: 1, outputBytes: 0, queued: 0, total: 4, errors: 3 });
   });
 
   test("does not acquire one", async () => {
@@ -33,18 +33,18 @@ describe("counters", () => {
     const { counters } = world.directory;
     const { at, flight } = await world.running("a");
     for (const uniqId of ["b", "c", "d"]) at.call(bashCall(uniqId));
-    assert.deepEqual(counters, { bytes: 4, queued: 3, total: 4, errors: 0 });
+    assert.deepEqual(counters, { bytes: 4, outputBytes: 0, queued: 3, total: 4, errors: 0 });
     at.cancel("c");
-    assert.deepEqual(counters, { bytes: 3, queued: 2, total: 4, errors: 1 });
+    assert.deepEqual(counters, { bytes: 3, outputBytes: 0, queued: 2, total: 4, errors: 1 });
     flight.end(failedOutcome("NONZERO_EXIT", "Exit code: 1"));
     (await world.flight("b")).end();
-    assert.deepEqual(counters, { bytes: 1, queued: 1, total: 4, errors: 2 });
+    assert.deepEqual(counters, { bytes: 1, outputBytes: 0, queued: 1, total: 4, errors: 2 });
     (await world.flight("d")).start();
     assert.equal(counters.queued, 0);
     at.release(false);
     world.flights.at(-1)?.end(failedOutcome("CANCELLED", "Cancelled"));
     await world.clock.turn();
-    assert.deepEqual(counters, { bytes: 0, queued: 0, total: 4, errors: 3 });
+    assert.deepEqual(counters, { bytes: 0, outputBytes: 0, queued: 0, total: 4, errors: 3 });
   });
 });
 

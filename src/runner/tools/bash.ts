@@ -1,16 +1,23 @@
 // The `bash` and `bash_stateful` operations: one command by `bash -c` in the slot, or in its lasting shell, with the output
 // and error texts of the tools' contract.
 import { constants } from "node:os";
+import type { LiveOutput } from "../live-output.js";
 import { outputText } from "../output-text.js";
 import { SEARCH_PATH } from "../sandbox/launcher.js";
 import type { Slot } from "../slot.js";
 import { abortedFor, type Finished, finishedWith } from "./finished.js";
 import { type Limits, type Supervised, supervise } from "./supervise.js";
 
-export async function runBash(slot: Slot, command: string, limits: Limits, cancelled: AbortSignal): Promise<Finished> {
+export async function runBash(
+  slot: Slot,
+  command: string,
+  limits: Limits,
+  cancelled: AbortSignal,
+  live?: LiveOutput,
+): Promise<Finished> {
   const env = environment(slot);
   const run = await slot.run(["bash", slot.workspace, String(env.length), ...env, "bash", "-c", command]);
-  return finishedOf(await supervise(run, limits, cancelled), limits);
+  return finishedOf(await supervise(run, limits, cancelled, live), limits);
 }
 
 /** In the slot's lasting shell. */
@@ -19,9 +26,10 @@ export async function runStateful(
   command: string,
   limits: Limits,
   cancelled: AbortSignal,
+  live?: LiveOutput,
 ): Promise<Finished> {
   const run = await slot.runInShell(command, environment(slot));
-  const finished = finishedOf(await supervise(run, limits, cancelled), limits);
+  const finished = finishedOf(await supervise(run, limits, cancelled, live), limits);
   return { ...finished, shell: run.state() };
 }
 

@@ -1,6 +1,7 @@
 // Watches one run from its start to its end: collects what it prints, ends it on timeout, silence or cancel, and waits
-// until its output is drained.
+// until its output is drained. What is printed also goes to `live` as it comes, if there is one.
 import type { Readable } from "node:stream";
+import type { LiveOutput } from "../live-output.js";
 import { OutputCollector } from "../output-collector.js";
 import type { Run } from "../sandbox/run.js";
 
@@ -31,7 +32,12 @@ const DRAIN_MS = 100;
 /** Between two reads, of 64 KiB at most, of output that came after a run's end. */
 const LATE_READ_MS = 10;
 
-export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal): Promise<Supervised> {
+export async function supervise(
+  run: Run,
+  limits: Limits,
+  cancelled: AbortSignal,
+  live?: LiveOutput,
+): Promise<Supervised> {
   const stdout = new OutputCollector(limits.charsMax);
   const stderr = new OutputCollector(limits.charsMax);
   let endedFor: EndReason | undefined;
@@ -46,25 +52,28 @@ export async function supervise(run: Run, limits: Limits, cancelled: AbortSignal
   // A longer silence than the timeout never comes about, and might be longer than Node's timers can wait.
   const silence =
     noOutputTimeoutS > 0 && noOutputTimeoutS < timeoutS
-      ? setTimeout(() => end("no_output"), noOutputTimeoutS * 1000)
+      ? setTimeout(() => (live?.isHolding ? silence?.refresh() : end("no_output")), noOutputTimeoutS * 1000)
       : undefined;
   cancelled.addEventListener("abort", onCancel, { once: true });
   if (cancelled.aborted) onCancel();
 
   let collecting = true;
-  const drained = [
-    { stream: run.stdout, collector: stdout },
-    { stream: run.stderr, collector: stderr },
-  ].map(({ stream, collector }) => {
+  const channels = [
+    { name: "stdout", stream: run.stdout, collector: stdout },
+    { name: "stderr", stream: run.stderr, collector: stderr },
+  ] as const;
+  const drained = channels.map(({ name, stream, collector }) => {
     stream.on("data", (chunk: Buffer) => {
       if (!collecting) return readSlowly(stream);
       collector.push(chunk);
+      live?.push(name, chunk, stream);
       silence?.refresh();
     });
     return new Promise<void>((resolve) => stream.once("close", resolve));
   });
 
   const { waitStatus } = await run.ended;
+  live?.commandEnded();
   clearTimeout(timeout);
   clearTimeout(silence);
   cancelled.removeEventListener("abort", onCancel);

@@ -123,8 +123,8 @@ export interface ToolCall {
     | Duration
     | undefined;
   /**
-   * Whether to send `Output` frames while it runs. A server without this feature answers `Rejected` (Execute:
-   * UNIMPLEMENTED, NOT_BUILT): this one does.
+   * Whether to send `Output` frames to the trajectory's stream while it runs. The `result` is the same either way. File
+   * tools send none, and Execute ignores it. When the same call is sent again, what it said the first time holds.
    */
   streamOutput: boolean;
   /**
@@ -187,18 +187,31 @@ export interface ToolResult {
 }
 
 /**
- * A piece of a running call's output, exactly as it was written. Sent for calls with `stream_output`, which this
- * server does not have yet: it never sends one.
+ * A piece of what a call with `stream_output` writes, exactly as it was written: sent some 20 ms after it was, together
+ * with what came meanwhile, and before the call's `result`. The pieces of one channel come in order; between the two
+ * channels the order is not kept.
+ *
+ * A client that reads slowly costs nobody anything: a command waits for it only as long as it takes at least 8 MiB/s (and
+ * up to a second beyond that), for half of its timeout in all, and then runs on. Of what was not sent the newest 1 MiB of
+ * each channel are kept, and what is older is left out: a gap, which `missing` names. What a stream was sent and did not read is lost with it, but may be
+ * had again on the next one, from where `Open.output_positions` says, while the runner still has it: also from the next
+ * server, when this one died. Once the call has ended nothing more is sent of it; `ToolResult.output_bytes` tells whether
+ * a client has it all, and `ToolResult.output` has head and tail.
  */
 export interface Output {
   /** As in the ToolCall. */
   uniqId: string;
   /** Where it was written. */
   channel: OutputChannel;
-  /** Bytes of this channel before `data`. A jump means that output was dropped because the client read too slowly. */
+  /** Bytes of this channel before `data`. */
   offset: bigint;
-  /** At most 1 MiB less the rest of the frame. May end within a character. */
+  /** At most 64 KiB. May end within a character. Empty only to name a gap that nothing follows yet. */
   data: Buffer;
+  /**
+   * Bytes of this channel just before `data` that are left out of this stream: it continues at `offset - missing`, where
+   * the piece before it ended, or `Open.output_positions` said. 0: there is no gap.
+   */
+  missing: bigint;
 }
 
 function createBaseToolCall(): ToolCall {
@@ -591,7 +604,7 @@ export const ToolResult: MessageFns<ToolResult> = {
 };
 
 function createBaseOutput(): Output {
-  return { uniqId: "", channel: 0, offset: 0n, data: Buffer.alloc(0) };
+  return { uniqId: "", channel: 0, offset: 0n, data: Buffer.alloc(0), missing: 0n };
 }
 
 export const Output: MessageFns<Output> = {
@@ -610,6 +623,12 @@ export const Output: MessageFns<Output> = {
     }
     if (message.data.length !== 0) {
       writer.uint32(34).bytes(message.data);
+    }
+    if (message.missing !== 0n) {
+      if (BigInt.asUintN(64, message.missing) !== message.missing) {
+        throw new globalThis.Error("value provided for field message.missing of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.missing);
     }
     return writer;
   },
@@ -659,6 +678,14 @@ export const Output: MessageFns<Output> = {
             message.data = Buffer.from(reader.bytes());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.missing = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -680,6 +707,7 @@ export const Output: MessageFns<Output> = {
     message.channel = object.channel ?? 0;
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
     message.data = object.data ?? Buffer.alloc(0);
+    message.missing = (object.missing !== undefined && object.missing !== null) ? BigInt(object.missing) : 0n;
     return message;
   },
 };

@@ -673,7 +673,6 @@ export const ToolExecutorServiceService = {
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
    *   RESOURCE_EXHAUSTED   LIMIT_REACHED
    *   UNAVAILABLE          SHUTTING_DOWN
-   *   UNIMPLEMENTED        NOT_BUILT: `stream_output` is set
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
    */
@@ -770,7 +769,6 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
    *   RESOURCE_EXHAUSTED   LIMIT_REACHED
    *   UNAVAILABLE          SHUTTING_DOWN
-   *   UNIMPLEMENTED        NOT_BUILT: `stream_output` is set
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
    */
@@ -838,7 +836,6 @@ export interface ToolExecutorServiceClient extends Client {
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
    *   RESOURCE_EXHAUSTED   LIMIT_REACHED
    *   UNAVAILABLE          SHUTTING_DOWN
-   *   UNIMPLEMENTED        NOT_BUILT: `stream_output` is set
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
    */

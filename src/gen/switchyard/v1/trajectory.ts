@@ -52,7 +52,7 @@ export interface RunTrajectoryResponse {
     /** First frame of every stream. */
     { $case: "opened"; value: Opened }
     | //
-    /** A piece of a running call's output. */
+    /** A piece of a running call's output, if the call asked for it. */
     { $case: "output"; value: Output }
     | //
     /** The end of an accepted call. */
@@ -111,12 +111,30 @@ export interface Open {
    * How long the trajectory and its slot outlive their stream. Absent: 120 s (`lease.default_s`). Clamped to
    * `Limits.lease_max`. What came of it is in `Opened.lease`. Malformed as in ToolCall.
    */
-  lease: Duration | undefined;
+  lease:
+    | Duration
+    | undefined;
+  /**
+   * How much the client has of the output of calls with `stream_output` that may still run: their `Output` goes on from
+   * there, or from the first byte after it that is still held, with the gap named. A call that is not named here comes
+   * from its beginning, as far as it is held. Unknown calls are ignored. At most 1,024; each call at most once.
+   */
+  outputPositions: OutputPosition[];
 }
 
 export interface Open_EnvEntry {
   key: string;
   value: string;
+}
+
+/** How much a client has of one call's output. */
+export interface OutputPosition {
+  /** As in the ToolCall. */
+  uniqId: string;
+  /** Bytes of standard output that the client has, or does not want: at most 2^53 - 1. */
+  stdoutOffset: bigint;
+  /** The same of standard error. */
+  stderrOffset: bigint;
 }
 
 /**
@@ -584,6 +602,7 @@ function createBaseOpen(): Open {
     acquireSlot: false,
     requireResume: false,
     lease: undefined,
+    outputPositions: [],
   };
 }
 
@@ -612,6 +631,9 @@ export const Open: MessageFns<Open> = {
     }
     if (message.lease !== undefined) {
       Duration.encode(message.lease, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.outputPositions) {
+      OutputPosition.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -696,6 +718,14 @@ export const Open: MessageFns<Open> = {
             message.lease = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.outputPositions.push(OutputPosition.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -731,6 +761,7 @@ export const Open: MessageFns<Open> = {
     message.lease = (object.lease !== undefined && object.lease !== null)
       ? Duration.fromPartial(object.lease)
       : undefined;
+    message.outputPositions = object.outputPositions?.map((e) => OutputPosition.fromPartial(e)) || [];
     return message;
   },
 };
@@ -798,6 +829,95 @@ export const Open_EnvEntry: MessageFns<Open_EnvEntry> = {
     const message = createBaseOpen_EnvEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseOutputPosition(): OutputPosition {
+  return { uniqId: "", stdoutOffset: 0n, stderrOffset: 0n };
+}
+
+export const OutputPosition: MessageFns<OutputPosition> = {
+  encode(message: OutputPosition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uniqId !== "") {
+      writer.uint32(10).string(message.uniqId);
+    }
+    if (message.stdoutOffset !== 0n) {
+      if (BigInt.asUintN(64, message.stdoutOffset) !== message.stdoutOffset) {
+        throw new globalThis.Error("value provided for field message.stdoutOffset of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.stdoutOffset);
+    }
+    if (message.stderrOffset !== 0n) {
+      if (BigInt.asUintN(64, message.stderrOffset) !== message.stderrOffset) {
+        throw new globalThis.Error("value provided for field message.stderrOffset of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.stderrOffset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OutputPosition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOutputPosition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uniqId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.stdoutOffset = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.stderrOffset = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OutputPosition>): OutputPosition {
+    return OutputPosition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OutputPosition>): OutputPosition {
+    const message = createBaseOutputPosition();
+    message.uniqId = object.uniqId ?? "";
+    message.stdoutOffset = (object.stdoutOffset !== undefined && object.stdoutOffset !== null)
+      ? BigInt(object.stdoutOffset)
+      : 0n;
+    message.stderrOffset = (object.stderrOffset !== undefined && object.stderrOffset !== null)
+      ? BigInt(object.stderrOffset)
+      : 0n;
     return message;
   },
 };

@@ -41,6 +41,9 @@ export interface ServerFrame {
     | //
     /** Calls that the trajectory had in earlier slots, for the runner to remember as if they had been its own. */
     { $case: "remember"; value: KnownCalls }
+    | //
+    /** Says what of a call's output was passed on, or asks for it from another place; not answered. */
+    { $case: "pullOutput"; value: PullOutput }
     | undefined;
 }
 
@@ -78,6 +81,9 @@ export interface RunnerFrame {
     | //
     /** What came was not a frame: the server must send its marker again. */
     { $case: "resyncRequest"; value: ResyncRequest }
+    | //
+    /** A piece of a running call's output. */
+    { $case: "output"; value: Output }
     | undefined;
 }
 
@@ -247,6 +253,8 @@ export interface RunCall {
   forStream: boolean;
   /** What the server needs to make a ToolResult of the outcome; the runner only keeps it. */
   context: string;
+  /** Whether Output frames are wanted: from the beginning, under `seq` 0, until a PullOutput says otherwise. */
+  streamOutput: boolean;
 }
 
 /** Runs `bash -c command` in the workspace. */
@@ -295,6 +303,43 @@ export interface Acknowledge {
   slot: number;
   /** As in RunCall; unknown ones are ignored. */
   uniqIds: string[];
+}
+
+/**
+ * A piece of what a call writes. Of each call that asked for it at most 1 MiB in 64 frames are on their way, or with a
+ * client that does not read: then the runner goes on collecting, and drops the oldest beyond 1 MiB for each channel. All
+ * of a call's Output comes before its CallFinished.
+ */
+export interface Output {
+  /** Index of the slot. */
+  slot: number;
+  /** As in RunCall. */
+  uniqId: string;
+  /** Of the PullOutput that asked for it. */
+  seq: number;
+  /** Whether it was written to standard error, not to standard output. */
+  isStderr: boolean;
+  /** Bytes of the channel before `data`. It never goes back under one `seq`; a jump is what was dropped. */
+  offset: bigint;
+  /** At most 64 KiB. Empty only in a channel's last frame, where what came before `offset` was dropped. */
+  data: Buffer;
+}
+
+/**
+ * How far a call's output was passed on to its client. Under the `seq` that the runner knows: so much is no longer on its
+ * way. Under another, and after each beginning of a link, before which the runner sends none: send it from there.
+ */
+export interface PullOutput {
+  /** Index of the slot. */
+  slot: number;
+  /** As in RunCall; one that does not run is ignored. */
+  uniqId: string;
+  /** Counts the requests to send from another place, from 1. */
+  seq: number;
+  /** Bytes of standard output. */
+  stdoutOffset: bigint;
+  /** Bytes of standard error. */
+  stderrOffset: bigint;
 }
 
 /** The end of a call. */
@@ -397,6 +442,8 @@ export interface KnownCall {
     | undefined;
   /** Whether its result was acknowledged. */
   acknowledged: boolean;
+  /** As in RunCall. */
+  streamOutput: boolean;
 }
 
 /** Ends an inventory. */
@@ -443,6 +490,9 @@ export const ServerFrame: MessageFns<ServerFrame> = {
         break;
       case "remember":
         KnownCalls.encode(message.frame.value, writer.uint32(82).fork()).join();
+        break;
+      case "pullOutput":
+        PullOutput.encode(message.frame.value, writer.uint32(242).fork()).join();
         break;
     }
     return writer;
@@ -541,6 +591,14 @@ export const ServerFrame: MessageFns<ServerFrame> = {
             message.frame = { $case: "remember", value: KnownCalls.decode(reader, reader.uint32()) };
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.frame = { $case: "pullOutput", value: PullOutput.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -619,6 +677,12 @@ export const ServerFrame: MessageFns<ServerFrame> = {
         }
         break;
       }
+      case "pullOutput": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "pullOutput", value: PullOutput.fromPartial(object.frame.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -660,6 +724,9 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
         break;
       case "resyncRequest":
         ResyncRequest.encode(message.frame.value, writer.uint32(82).fork()).join();
+        break;
+      case "output":
+        Output.encode(message.frame.value, writer.uint32(242).fork()).join();
         break;
     }
     return writer;
@@ -758,6 +825,14 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
             message.frame = { $case: "resyncRequest", value: ResyncRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.frame = { $case: "output", value: Output.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -833,6 +908,12 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
       case "resyncRequest": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "resyncRequest", value: ResyncRequest.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "output": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "output", value: Output.fromPartial(object.frame.value) };
         }
         break;
       }
@@ -1986,6 +2067,7 @@ function createBaseRunCall(): RunCall {
     digest: Buffer.alloc(0),
     forStream: false,
     context: "",
+    streamOutput: false,
   };
 }
 
@@ -2022,6 +2104,9 @@ export const RunCall: MessageFns<RunCall> = {
     }
     if (message.context !== "") {
       writer.uint32(74).string(message.context);
+    }
+    if (message.streamOutput !== false) {
+      writer.uint32(240).bool(message.streamOutput);
     }
     return writer;
   },
@@ -2119,6 +2204,14 @@ export const RunCall: MessageFns<RunCall> = {
             message.context = reader.string();
             continue;
           }
+          case 30: {
+            if (tag !== 240) {
+              break;
+            }
+
+            message.streamOutput = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2168,6 +2261,7 @@ export const RunCall: MessageFns<RunCall> = {
     message.digest = object.digest ?? Buffer.alloc(0);
     message.forStream = object.forStream ?? false;
     message.context = object.context ?? "";
+    message.streamOutput = object.streamOutput ?? false;
     return message;
   },
 };
@@ -2576,6 +2670,237 @@ export const Acknowledge: MessageFns<Acknowledge> = {
     const message = createBaseAcknowledge();
     message.slot = object.slot ?? 0;
     message.uniqIds = object.uniqIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseOutput(): Output {
+  return { slot: 0, uniqId: "", seq: 0, isStderr: false, offset: 0n, data: Buffer.alloc(0) };
+}
+
+export const Output: MessageFns<Output> = {
+  encode(message: Output, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    if (message.uniqId !== "") {
+      writer.uint32(18).string(message.uniqId);
+    }
+    if (message.seq !== 0) {
+      writer.uint32(24).uint32(message.seq);
+    }
+    if (message.isStderr !== false) {
+      writer.uint32(32).bool(message.isStderr);
+    }
+    if (message.offset !== 0n) {
+      if (BigInt.asUintN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.offset);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(50).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Output {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOutput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.uniqId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.seq = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isStderr = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.offset = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Output>): Output {
+    return Output.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Output>): Output {
+    const message = createBaseOutput();
+    message.slot = object.slot ?? 0;
+    message.uniqId = object.uniqId ?? "";
+    message.seq = object.seq ?? 0;
+    message.isStderr = object.isStderr ?? false;
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBasePullOutput(): PullOutput {
+  return { slot: 0, uniqId: "", seq: 0, stdoutOffset: 0n, stderrOffset: 0n };
+}
+
+export const PullOutput: MessageFns<PullOutput> = {
+  encode(message: PullOutput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    if (message.uniqId !== "") {
+      writer.uint32(18).string(message.uniqId);
+    }
+    if (message.seq !== 0) {
+      writer.uint32(24).uint32(message.seq);
+    }
+    if (message.stdoutOffset !== 0n) {
+      if (BigInt.asUintN(64, message.stdoutOffset) !== message.stdoutOffset) {
+        throw new globalThis.Error("value provided for field message.stdoutOffset of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.stdoutOffset);
+    }
+    if (message.stderrOffset !== 0n) {
+      if (BigInt.asUintN(64, message.stderrOffset) !== message.stderrOffset) {
+        throw new globalThis.Error("value provided for field message.stderrOffset of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.stderrOffset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PullOutput {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePullOutput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.uniqId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.seq = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.stdoutOffset = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.stderrOffset = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PullOutput>): PullOutput {
+    return PullOutput.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PullOutput>): PullOutput {
+    const message = createBasePullOutput();
+    message.slot = object.slot ?? 0;
+    message.uniqId = object.uniqId ?? "";
+    message.seq = object.seq ?? 0;
+    message.stdoutOffset = (object.stdoutOffset !== undefined && object.stdoutOffset !== null)
+      ? BigInt(object.stdoutOffset)
+      : 0n;
+    message.stderrOffset = (object.stderrOffset !== undefined && object.stderrOffset !== null)
+      ? BigInt(object.stderrOffset)
+      : 0n;
     return message;
   },
 };
@@ -3239,6 +3564,7 @@ function createBaseKnownCall(): KnownCall {
     context: "",
     finished: undefined,
     acknowledged: false,
+    streamOutput: false,
   };
 }
 
@@ -3261,6 +3587,9 @@ export const KnownCall: MessageFns<KnownCall> = {
     }
     if (message.acknowledged !== false) {
       writer.uint32(48).bool(message.acknowledged);
+    }
+    if (message.streamOutput !== false) {
+      writer.uint32(240).bool(message.streamOutput);
     }
     return writer;
   },
@@ -3326,6 +3655,14 @@ export const KnownCall: MessageFns<KnownCall> = {
             message.acknowledged = reader.bool();
             continue;
           }
+          case 30: {
+            if (tag !== 240) {
+              break;
+            }
+
+            message.streamOutput = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3351,6 +3688,7 @@ export const KnownCall: MessageFns<KnownCall> = {
       ? CallFinished.fromPartial(object.finished)
       : undefined;
     message.acknowledged = object.acknowledged ?? false;
+    message.streamOutput = object.streamOutput ?? false;
     return message;
   },
 };
