@@ -33,8 +33,8 @@ function metadata(tool: string, args: JsonObject, isolation = "namespace"): Json
 }
 
 describe("which tools there are", () => {
-  test("they are listed with JSON Schemas", () => {
-    const tools = catalogue.listTools();
+  test("they are listed with JSON Schemas", async () => {
+    const tools = await catalogue.listTools();
     assert.deepEqual(tools.map(({ name }) => name).sort(), ["bash", "read_file", "terminal", "write_file"]);
     for (const { parameters, description, external } of tools) {
       assert.equal(parameters.type, "object");
