@@ -55,6 +55,8 @@ export class JsonHttp {
       const dispatcher = this.#agent;
       const response = await request(url, { dispatcher, method, headers, body: body ?? null, signal });
       const type = textOf(response.headers["content-type"]);
+      // A body that is left unread ends with an error, which nobody else would hear.
+      response.body.on("error", () => undefined);
       if (response.statusCode < 200 || response.statusCode > 299) {
         response.body.destroy();
         throw new HttpStatusError(response.statusCode);

@@ -1,5 +1,6 @@
 // A signal that is aborted with the first of some others. AbortSignal.any leaves something behind at each of its sources,
 // which adds up where one source lives for days.
+import { setMaxListeners } from "node:events";
 
 export interface LinkedSignal {
   readonly signal: AbortSignal;
@@ -13,6 +14,7 @@ export function linkedSignal(sources: readonly AbortSignal[]): LinkedSignal {
     if (event.target instanceof AbortSignal) controller.abort(event.target.reason);
   };
   for (const source of sources) {
+    setMaxListeners(0, source);
     if (source.aborted) controller.abort(source.reason);
     source.addEventListener("abort", abort, { once: true });
   }

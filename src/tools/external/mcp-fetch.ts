@@ -22,11 +22,24 @@ export class McpFetch {
 
   constructor(private readonly messageBytesMax: number) {}
 
-  /** Runs `act` so that what it requests belongs to a call; rejects when that is broken. */
-  async inTheNameOf<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#owner.run({ signal, broken: reject }, () => act().then(resolve, reject));
-    });
+  /** Runs `act` so that what it requests belongs to a call; rejects, and aborts what it gave `act`, when that is broken. */
+  async inTheNameOf<T>(signal: AbortSignal, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const broken = new AbortController();
+    const linked = linkedSignal([signal, broken.signal]);
+    try {
+      return await new Promise((resolve, reject) => {
+        const owner = {
+          signal: linked.signal,
+          broken: (why: ExternalError) => {
+            reject(why);
+            broken.abort(why);
+          },
+        };
+        this.#owner.run(owner, () => act(linked.signal).then(resolve, reject));
+      });
+    } finally {
+      linked.unlink();
+    }
   }
 
   readonly fetch: FetchLike = async (url, init = {}) => {

@@ -39,6 +39,8 @@ export interface McpServerOptions {
 const LIST_TIMEOUT_MS = 10_000;
 const PAGES_MAX = 100;
 const END_SESSION_MS = 1_000;
+/** What a server answers that does not know the session: 404 by the specification, 400 in practice. */
+const FORGOTTEN: readonly (number | undefined)[] = [400, 404];
 /** The calls' own deadlines come first; the SDK's must not. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -88,8 +90,8 @@ export class McpServer implements Provider {
     const client = await unlessAborted(this.#connection.client(), signal);
     const params = { name: tool, arguments: { ...args } };
     try {
-      const result = await this.#http.inTheNameOf(signal, () =>
-        client.request({ method: "tools/call", params }, CallToolResultSchema, { signal, timeout: NEVER_MS }),
+      const result = await this.#http.inTheNameOf(signal, (linked) =>
+        client.request({ method: "tools/call", params }, CallToolResultSchema, { signal: linked, timeout: NEVER_MS }),
       );
       return outcomeOf(answerOf(result), secrets, outputCharsMax);
     } catch (error) {
@@ -97,7 +99,7 @@ export class McpServer implements Provider {
       if (error instanceof McpError && error.code === ErrorCode.InvalidParams) {
         return failedOutcome("TOOL_FAILED", briefly(error.message, secrets, outputCharsMax));
       }
-      const isForgotten = error instanceof StreamableHTTPError && error.code === 404;
+      const isForgotten = error instanceof StreamableHTTPError && FORGOTTEN.includes(error.code);
       if (isForgotten || error instanceof ExternalError) void this.#dropIfHttp(client);
       if (isForgotten && again) return this.#call(request, false);
       throw this.#failure(error);

@@ -28,6 +28,8 @@ export class StdioTransport implements Transport {
   #child: ChildProcess | undefined;
   #ended: Promise<unknown> = Promise.resolve();
   readonly #buffer: ReadBuffer;
+  /** What follows a message that was too large is part of it. */
+  #isBroken = false;
   readonly #killAtExit = () => this.#kill("SIGKILL");
 
   constructor(private readonly options: StdioOptions) {
@@ -51,7 +53,9 @@ export class StdioTransport implements Transport {
       stream.on("error", (error: Error) => this.onerror?.(error));
     }
     child.stderr.setEncoding("utf8").on("data", onStderr);
-    child.stdout.on("data", (chunk: Buffer) => this.#take(chunk));
+    child.stdout.on("data", (chunk: Buffer) => {
+      if (!this.#isBroken) this.#take(chunk);
+    });
     process.once("exit", this.#killAtExit);
     await once(child, "spawn");
   }
@@ -79,6 +83,7 @@ export class StdioTransport implements Transport {
     try {
       this.#buffer.append(chunk);
     } catch {
+      this.#isBroken = true;
       this.onerror?.(new ExternalError(`it sent a message of more than ${this.options.messageBytesMax} bytes`));
       void this.close();
       return;
