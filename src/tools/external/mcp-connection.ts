@@ -42,7 +42,7 @@ export class McpConnection {
   #failures = 0;
   #pauseUntilMs = Number.NEGATIVE_INFINITY;
   #lastWhy = "";
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(private readonly options: McpConnectionOptions) {}
 
@@ -50,7 +50,7 @@ export class McpConnection {
   client(): Promise<Client> {
     if (this.#state.kind === "connected") return Promise.resolve(this.#state.client);
     if (this.#state.kind === "connecting") return this.#state.client;
-    if (this.#isClosed) return Promise.reject(new ExternalError("the server is shutting down"));
+    if (this.#closing.signal.aborted) return Promise.reject(new ExternalError("the server is shutting down"));
     const pauseMs = this.#pauseUntilMs - this.options.clock.now();
     if (pauseMs > 0) {
       const again = `tried again in ${Math.ceil(pauseMs / 1000)} s`;
@@ -68,7 +68,7 @@ export class McpConnection {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     const state = this.#state;
     if (state.kind === "idle") return;
     const client = await Promise.resolve(state.client).catch(() => undefined);
@@ -80,7 +80,8 @@ export class McpConnection {
     const client = new Client({ name: "switchyard", version }, { capabilities: {} });
     client.onerror = onError;
     try {
-      await client.connect(makeTransport(), { timeout: connectTimeoutS * 1000 });
+      const { signal } = this.#closing;
+      await client.connect(makeTransport(), { timeout: connectTimeoutS * 1000, signal });
       client.setNotificationHandler(ToolListChangedNotificationSchema, () => onTools());
       this.#state = { kind: "connected", client, sinceMs: clock.now() };
       client.onclose = () => this.#lost(client);
@@ -99,7 +100,7 @@ export class McpConnection {
     if (this.#state.kind !== "connected" || this.#state.client !== client) return;
     const lastedMs = this.options.clock.now() - this.#state.sinceMs;
     this.#state = { kind: "idle" };
-    if (this.#isClosed) return;
+    if (this.#closing.signal.aborted) return;
     this.options.log.warn({ lasted_ms: Math.round(lastedMs) }, "the connection to an MCP server ended");
     if (lastedMs >= LASTING_MS) this.#failures = 0;
     else this.#failed("it ended");

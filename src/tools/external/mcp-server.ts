@@ -3,7 +3,13 @@
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { CallToolResultSchema, ErrorCode, ListToolsResultSchema, McpError } from "@modelcontextprotocol/sdk/types.js";
+import {
+  CallToolResultSchema,
+  ErrorCode,
+  type ListToolsResult,
+  ListToolsResultSchema,
+  McpError,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../core/clock.js";
 import type { JsonValue } from "../../core/json.js";
 import type { Logger } from "../../core/log.js";
@@ -123,13 +129,15 @@ export class McpServer implements Provider {
 
   async #fetchTools(): Promise<readonly ExternalTool[]> {
     const client = await this.#connection.client();
+    const late = new AbortController();
+    const timer = this.options.clock.after(LIST_TIMEOUT_MS, () => {
+      late.abort(new ExternalError(`its list of tools did not come within ${LIST_TIMEOUT_MS / 1000} s`));
+    });
     const tools: ExternalTool[] = [];
     let cursor: string | undefined;
     try {
       for (let page = 0; page < PAGES_MAX && tools.length < TOOLS_MAX; page += 1) {
-        const params = cursor === undefined ? {} : { cursor };
-        const options = { timeout: LIST_TIMEOUT_MS };
-        const result = await client.request({ method: "tools/list", params }, ListToolsResultSchema, options);
+        const result = await this.#page(client, cursor, late.signal);
         const callable = result.tools.filter(({ execution }) => execution?.taskSupport !== "required");
         const list: JsonValue = JSON.parse(JSON.stringify(callable));
         tools.push(...readToolList(list, this.options.secrets));
@@ -139,8 +147,17 @@ export class McpServer implements Provider {
       return tools;
     } catch (error) {
       void this.#dropIfHttp(client);
-      throw this.#failure(error);
+      throw late.signal.aborted ? late.signal.reason : this.#failure(error);
+    } finally {
+      timer.cancel();
     }
+  }
+
+  #page(client: Client, cursor: string | undefined, late: AbortSignal): Promise<ListToolsResult> {
+    const params = cursor === undefined ? {} : { cursor };
+    return this.#http.inTheNameOf(late, (signal) =>
+      client.request({ method: "tools/list", params }, ListToolsResultSchema, { signal, timeout: NEVER_MS }),
+    );
   }
 
   #makeTransport(): Transport {

@@ -21,6 +21,12 @@ export interface StdioOptions {
 /** What it gets to end by itself when its stdin ends, and again after SIGTERM. */
 const END_MS = 1_000;
 
+/** Process groups to be killed if we end before we could close them. */
+const groups = new Set<number>();
+process.once("exit", () => {
+  for (const pid of groups) killGroup(pid, "SIGKILL");
+});
+
 export class StdioTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
@@ -30,7 +36,8 @@ export class StdioTransport implements Transport {
   readonly #buffer: ReadBuffer;
   /** What follows a message that was too large is part of it. */
   #isBroken = false;
-  readonly #killAtExit = () => this.#kill("SIGKILL");
+  /** Its number may be another's by now. */
+  #isOver = false;
 
   constructor(private readonly options: StdioOptions) {
     this.#buffer = new ReadBuffer({ maxBufferSize: options.messageBytesMax });
@@ -56,7 +63,7 @@ export class StdioTransport implements Transport {
     child.stdout.on("data", (chunk: Buffer) => {
       if (!this.#isBroken) this.#take(chunk);
     });
-    process.once("exit", this.#killAtExit);
+    if (child.pid !== undefined) groups.add(child.pid);
     await once(child, "spawn");
   }
 
@@ -74,8 +81,6 @@ export class StdioTransport implements Transport {
       this.#kill(signal);
     }
     await this.#endsWithin(END_MS);
-    // Whatever it has left behind in its group.
-    this.#kill("SIGKILL");
     this.#over();
   }
 
@@ -99,13 +104,14 @@ export class StdioTransport implements Transport {
     }
   }
 
-  /** Once. */
+  /** Once: with the process goes what it has left behind in its group. */
   #over(): void {
-    const tell = this.onclose;
-    delete this.onclose;
-    process.off("exit", this.#killAtExit);
+    if (this.#isOver) return;
+    this.#kill("SIGKILL");
+    this.#isOver = true;
+    if (this.#child?.pid !== undefined) groups.delete(this.#child.pid);
     this.#buffer.clear();
-    tell?.();
+    this.onclose?.();
   }
 
   async #endsWithin(ms: number): Promise<boolean> {
@@ -119,12 +125,14 @@ export class StdioTransport implements Transport {
   }
 
   #kill(signal: NodeJS.Signals): void {
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, signal);
-    } catch {
-      // Nobody is left in the group.
-    }
+    if (this.#child?.pid !== undefined && !this.#isOver) killGroup(this.#child.pid, signal);
+  }
+}
+
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // Nobody is left in the group.
   }
 }
