@@ -30,6 +30,8 @@ const FOLDERS = {
 const PACKAGES = {
   "@grpc/": ["grpc", "client", "backend/fleet"],
   "grpc-health-check": ["grpc"],
+  "@modelcontextprotocol/": ["tools/external"],
+  undici: ["tools/external"],
   dockerode: ["backend/docker"],
   commander: ["cli"],
   yaml: ["config"],

@@ -13,7 +13,9 @@ import { systemClock } from "../core/clock.js";
 import { GrpcServer } from "../grpc/server.js";
 import { Pool } from "../pool/pool.js";
 import { Catalogue } from "../tools/catalogue.js";
+import type { ExternalTools } from "../tools/external/external-tools.js";
 import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
 import type { Service } from "./service.js";
 
@@ -36,7 +38,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     // Until it serves, nothing of what it took over is its own to destroy.
     let handover = true;
     undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
-    const { directory, batcher, catalogue } = makeTrajectories(config, pools, log);
+    const external = makeExternalTools(config, log);
+    undo.push(() => external.close());
+    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, log);
     goOnWith(await backend.adopt(), pools, directory);
     await Promise.all(pools.map((pool) => pool.start()));
     const server = makeServer(config, pools, batcher, catalogue, directory, log);
@@ -100,7 +104,7 @@ function goOnWith(
   }
 }
 
-function makeTrajectories(config: Config, pools: readonly Pool[], log: Logger) {
+function makeTrajectories(config: Config, pools: readonly Pool[], external: ExternalTools, log: Logger) {
   const batcher = new Batcher<Runner>({
     clock: systemClock,
     windowMs: config.batch.window_ms,
@@ -117,6 +121,8 @@ function makeTrajectories(config: Config, pools: readonly Pool[], log: Logger) {
     limits: { fileBytesMax: config.files.bytes_max },
     timeouts: { minS: config.timeouts.min_s, maxS: config.timeouts.max_s },
     requireStatefulSandbox: config.policy.require_stateful_sandbox,
+    disabled: config.tools.disabled,
+    external,
   });
   return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue) };
 }

@@ -4,7 +4,7 @@ import type { Config } from "./schema.js";
 
 /** One sentence for each rule that is broken. */
 export function crossCheck(config: Config): string[] {
-  return [...leases(config), ...timeouts(config), ...pools(config), ...notBuilt(config)];
+  return [...leases(config), ...timeouts(config), ...pools(config), ...mcpServers(config), ...notBuilt(config)];
 }
 
 function leases({ lease, runner }: Config): string[] {
@@ -42,10 +42,22 @@ function pools(config: Config): string[] {
   return broken;
 }
 
+function mcpServers({ mcp_servers }: Config): string[] {
+  return Object.entries(mcp_servers).flatMap(([name, { command, args, env, url, token, headers }]) => {
+    const at = `mcp_servers.${name}`;
+    if ((command === "") === (url === "")) return [`${at} must have either command or url`];
+    const strange = {
+      ...(command === "" && { args: args.length, env: Object.keys(env).length }),
+      ...(url === "" && { token: token.length, headers: Object.keys(headers).length }),
+    };
+    return Object.entries(strange).flatMap(([key, count]) =>
+      count > 0 ? [`${at}.${key} is set, which goes with ${command === "" ? "command" : "url"} alone; remove it`] : [],
+    );
+  });
+}
+
 function notBuilt(config: Config): string[] {
   const asked: Record<string, boolean> = {
-    "tool_server.url": config.tool_server.url !== "",
-    "tool_server.token": config.tool_server.token !== "",
     "auth.tokens": config.auth.tokens.length > 0,
     "tls.cert": config.tls.cert !== "",
     "tls.key": config.tls.key !== "",

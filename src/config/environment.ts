@@ -1,7 +1,8 @@
 // SWITCHYARD_* variables: SWITCHYARD_BATCH_WINDOW_MS is batch.window_ms, SWITCHYARD_POOLS_DEFAULT_IMAGE is
-// pools.default.image. A pool must exist in the file (or be `default`) to be named; its other letters become `_`.
+// pools.default.image. What has a name of its own (a pool, an MCP server) must exist in the file to be named, but for the
+// pool `default`; its other letters become `_`.
 import { OPTIONS, type Option } from "./options.js";
-import { isRecord, type RawConfig, setValue } from "./raw.js";
+import { isRecord, type RawConfig, setValue, valueAt } from "./raw.js";
 import { nearest } from "./suggest.js";
 
 const PREFIX = "SWITCHYARD_";
@@ -41,18 +42,29 @@ export function variableName(path: readonly string[]): string {
 }
 
 function targetsByName({ values }: RawConfig): Map<string, Target[]> {
-  const pools = new Set(["default", ...(isRecord(values.pools) ? Object.keys(values.pools) : [])]);
   const targets = new Map<string, Target[]>();
   for (const option of OPTIONS) {
-    const paths = option.path.includes("*")
-      ? [...pools].map((pool) => option.path.map((key) => (key === "*" ? pool : key)))
-      : [option.path];
-    for (const path of paths) {
+    for (const path of pathsOf(option.path, values)) {
       const name = variableName(path);
       targets.set(name, [...(targets.get(name) ?? []), { option, path }]);
     }
   }
   return targets;
+}
+
+/** With the names that there are for each `*`. */
+function pathsOf(path: readonly string[], values: Record<string, unknown>): string[][] {
+  let paths: string[][] = [[]];
+  for (const key of path) {
+    paths = paths.flatMap((before) => (key === "*" ? namesAt(before, values) : [key]).map((name) => [...before, name]));
+  }
+  return paths;
+}
+
+function namesAt(path: readonly string[], values: Record<string, unknown>): string[] {
+  const section = valueAt(values, path);
+  const names = isRecord(section) ? Object.keys(section) : [];
+  return path.join() === "pools" ? [...new Set(["default", ...names])] : names;
 }
 
 /** What cannot be read as the option's type stays text, for the schema to refuse by name. */

@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import { crossCheck } from "./checks.js";
 import { applyEnvironment } from "./environment.js";
-import { OPTIONS, optionAt } from "./options.js";
+import { isSecret, OPTIONS, optionAt } from "./options.js";
 import { isRecord, type RawConfig, setValue, valueAt } from "./raw.js";
 import { type Config, configSchema } from "./schema.js";
 import { nearest } from "./suggest.js";
@@ -81,14 +81,20 @@ function explain(issue: z.core.$ZodIssue, raw: RawConfig, where: string): string
   const path = issue.path.map(String);
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey([...path, key], where));
   if (issue.code === "invalid_key") {
-    return [`${path.join(".")} (in ${where}): a pool's name must be 1 to 128 of A-Z a-z 0-9 . _ : -`];
+    return [`${path.join(".")} (in ${where}): ${nameRule(path)}`];
   }
   const option = optionAt(path);
   const name = path.slice(0, option?.path.length).join(".");
   const origin = raw.origins.get(name);
-  const value = option?.secret ? "(hidden)" : JSON.stringify(valueAt(raw.values, path));
+  const value = isSecret(path) ? "(hidden)" : JSON.stringify(valueAt(raw.values, path));
   const expects = option?.expects ?? "a mapping of options";
   return [`${name} is ${value} (${origin ? `from ${origin}` : `in ${where}`}); it must be ${expects}`];
+}
+
+function nameRule(path: readonly string[]): string {
+  if (path[0] === "pools") return "a pool's name must be 1 to 128 of A-Z a-z 0-9 . _ : -";
+  if (path.length === 2) return "an MCP server's name must be 1 to 64 of A-Z a-z 0-9 _ -";
+  return path[2] === "env" ? "it must be the name of a variable" : "it must be the name of an HTTP header";
 }
 
 function unknownKey(path: readonly string[], where: string): string {

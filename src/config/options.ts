@@ -5,7 +5,7 @@ import { configSchema } from "./schema.js";
 type Schema = z.core.JSONSchema.JSONSchema;
 
 export interface Option {
-  /** Keys from the top; `*` stands for the name of a pool. */
+  /** Keys from the top; `*` stands for a name that the user chose: of a pool, an MCP server, a variable. */
   readonly path: readonly string[];
   readonly type: "text" | "number" | "boolean" | "list";
   readonly description: string;
@@ -21,6 +21,15 @@ export const OPTIONS: readonly Option[] = collect(z.toJSONSchema(configSchema, {
 /** The option at this path, or the one that a path into a list leads to; undefined for a section. */
 export function optionAt(path: readonly string[]): Option | undefined {
   return OPTIONS.find((option) => option.path.every((key, depth) => key === "*" || key === path[depth]));
+}
+
+/** Whether what stands at this path may be shown: not a secret, nor a section that has one. */
+export function isSecret(path: readonly string[]): boolean {
+  const option = optionAt(path);
+  if (option) return option.secret;
+  return OPTIONS.some(
+    (other) => other.secret && path.every((key, depth) => [key, "*"].includes(other.path[depth] ?? "")),
+  );
 }
 
 function collect(schema: Schema, path: readonly string[]): Option[] {

@@ -2,39 +2,10 @@
 // Names are the same in the YAML file and in code; a unit comes last in a name.
 import { z } from "zod";
 import { ID_PATTERN } from "../core/call.js";
+import { MCP_SERVER_NAME, mcpServer, toolServer, tools } from "./external-schema.js";
+import { flag, number, pattern, seconds, text, whole } from "./fields.js";
 
-// Node's timers overflow at 2^31 ms (24.8 days) and then fire at once.
-const SECONDS_MAX = 2_000_000;
 const HOST_PORT = /^(\[[0-9A-Fa-f:.%]+\]|[^\s:[\]/]+):\d{1,5}$/;
-
-/** Beside `description`, an option's meta may say what its value `expects` to look like, and that it is `secret`. */
-function text(fallback: string, description: string): z.ZodDefault<z.ZodString> {
-  return z.string().default(fallback).meta({ description });
-}
-
-function secret(description: string): z.ZodDefault<z.ZodString> {
-  return z.string().default("").meta({ description, secret: true });
-}
-
-function pattern(fallback: string, rule: RegExp, expects: string, description: string): z.ZodDefault<z.ZodString> {
-  return z.string().regex(rule).default(fallback).meta({ description, expects });
-}
-
-function whole(fallback: number, min: number, max: number, description: string): z.ZodDefault<z.ZodNumber> {
-  return z.number().int().min(min).max(max).default(fallback).meta({ description });
-}
-
-function number(fallback: number, min: number, max: number, description: string): z.ZodDefault<z.ZodNumber> {
-  return z.number().min(min).max(max).default(fallback).meta({ description });
-}
-
-function seconds(fallback: number, min: number, description: string): z.ZodDefault<z.ZodNumber> {
-  return number(fallback, min, SECONDS_MAX, description);
-}
-
-function flag(fallback: boolean, description: string): z.ZodDefault<z.ZodBoolean> {
-  return z.boolean().default(fallback).meta({ description });
-}
 
 /** An address, or "" when `optional`. */
 function address(fallback: string, optional: boolean, description: string): z.ZodDefault<z.ZodString> {
@@ -189,17 +160,12 @@ export const configSchema = z.strictObject({
     .record(z.string().regex(ID_PATTERN), pool.prefault({}))
     .prefault({ default: {} })
     .meta({ description: "Pools by name; one must be named default" }),
-  tool_server: z
-    .strictObject({
-      url: pattern(
-        "",
-        /^(https?:\/\/\S+)?$/,
-        'an http or https URL, or ""',
-        "Where external tools run; none when empty",
-      ),
-      token: secret("Bearer token for the ToolServer"),
-    })
-    .prefault({}),
+  tools: tools.prefault({}),
+  tool_server: toolServer.prefault({}),
+  mcp_servers: z
+    .record(z.string().regex(MCP_SERVER_NAME), mcpServer.prefault({}))
+    .prefault({})
+    .meta({ description: "MCP servers by name" }),
   auth: z
     .strictObject({
       tokens: z

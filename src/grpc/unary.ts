@@ -1,29 +1,20 @@
 // The unary RPCs: decode, ask, encode. Declares what ListTools and GetStatus need of the rest of the server.
 import type { handleUnaryCall } from "@grpc/grpc-js";
-import type { JsonObject } from "../core/json.js";
 import type { Logger } from "../core/log.js";
 import { GetStatusResponse, type PoolStatus } from "../gen/switchyard/v1/status.js";
-import { ListToolsResponse, ReleaseTrajectoryResponse, type Tool } from "../gen/switchyard/v1/tool_executor_service.js";
+import { ReleaseTrajectoryResponse } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
 import { decodeExecute, decodeRelease } from "./conversion.js";
 import { requireDeadline } from "./deadline.js";
 import { durationOfMs } from "./duration.js";
 import { count, encodeExecuteResponse, uint32 } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
-import { sendable } from "./struct.js";
-import { asBuffer, wellFormed } from "./wire.js";
-
-export interface ToolDescription {
-  readonly name: string;
-  readonly description: string;
-  /** JSON Schema of the arguments. */
-  readonly parameters: JsonObject;
-  readonly external: boolean;
-}
+import { byName, encodeTools, type ToolDescription } from "./tools.js";
+import { asBuffer } from "./wire.js";
 
 export interface ToolLister {
   /** In any order. */
-  listTools(): readonly ToolDescription[];
+  listTools(): Promise<readonly ToolDescription[]>;
 }
 
 export interface PoolSnapshot {
@@ -87,7 +78,7 @@ export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
       const { released, wiped } = await directory.release(decodeRelease(request));
       return ReleaseTrajectoryResponse.encode({ released: uint32(released), wiped }).finish();
     }),
-    listTools: handler(options, async () => encodeTools(tools.listTools())),
+    listTools: handler(options, async () => encodeTools(await tools.listTools())),
     getStatus: handler(options, async () => encodeStatus(status.readStatus())),
   };
 }
@@ -107,16 +98,6 @@ function handler(options: UnaryOptions, answer: (request: Buffer) => Promise<Uin
       )
       .finally(options.onEnd);
   };
-}
-
-function encodeTools(tools: readonly ToolDescription[]): Uint8Array {
-  const wire: Tool[] = tools.map(({ name, description, parameters, external }) => ({
-    name: wellFormed(name),
-    description: wellFormed(description),
-    parameters: sendable(parameters),
-    external,
-  }));
-  return ListToolsResponse.encode({ tools: wire.sort(byName) }).finish();
 }
 
 function encodeStatus(snapshot: StatusSnapshot): Uint8Array {
@@ -141,9 +122,4 @@ function encodeStatus(snapshot: StatusSnapshot): Uint8Array {
     meanBatchSize: Number.isFinite(snapshot.meanBatchSize) ? snapshot.meanBatchSize : 0,
     pools: pools.sort(byName),
   }).finish();
-}
-
-function byName(a: { readonly name: string }, b: { readonly name: string }): number {
-  if (a.name === b.name) return 0;
-  return a.name < b.name ? -1 : 1;
 }

@@ -5,9 +5,11 @@ import type { Operation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
 import { ArgumentReader, InvalidArguments } from "./arguments.js";
 import { bash, bashStateful, terminal, terminalStateful } from "./bash.js";
+import type { ExternalRun, ExternalTools } from "./external/external-tools.js";
 import { readFile, writeFile } from "./files.js";
-import { type TimeoutRange, timeoutOf } from "./timeout.js";
+import { clamped, type TimeoutRange, timeoutOf } from "./timeout.js";
 import type { Tool, ToolLimits } from "./tool.js";
+import { openAiFunction, promptText } from "./tool-text.js";
 
 const TOOLS: readonly Tool[] = [bash, terminal, bashStateful, terminalStateful, readFile, writeFile];
 
@@ -34,8 +36,16 @@ export function completeOutcome(outcome: Outcome, planned: JsonObject, surroundi
   return { ...outcome, metadata: { ...planned, ...outcome.metadata, ...sandbox } };
 }
 
+/** A call that is for an external server, which gets the arguments as the model wrote them. */
+export interface ExternalPlan {
+  readonly timeoutS: number;
+  /** Rejects with the signal's reason, or with what `begin` threw. */
+  run(run: ExternalRun): Promise<Outcome>;
+}
+
 export type Plan =
   | { readonly kind: "sandbox"; readonly plan: SandboxPlan }
+  | { readonly kind: "external"; readonly plan: ExternalPlan }
   | { readonly kind: "done"; readonly outcome: Outcome };
 
 export interface CatalogueOptions {
@@ -43,23 +53,70 @@ export interface CatalogueOptions {
   readonly timeouts: TimeoutRange;
   /** policy.require_stateful_sandbox */
   readonly requireStatefulSandbox?: boolean;
+  /** Names that are no tools here. */
+  readonly disabled?: readonly string[];
+  /** Absent: there are none. */
+  readonly external?: Pick<ExternalTools, "route" | "list">;
+}
+
+export interface ToolDescription {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments. */
+  readonly parameters: JsonObject;
+  readonly external: boolean;
+}
+
+/** As ListTools tells of it. */
+export interface ListedTool extends ToolDescription {
+  /** As an OpenAI function, in JSON. */
+  readonly openAiFunction: string;
+  readonly promptText: string;
 }
 
 const NEEDS_SANDBOX = { needsSandbox: "policy.require_stateful_sandbox is on, but the slot has no sandbox" };
 
 export class Catalogue {
-  readonly #tools = new Map(TOOLS.map((tool) => [tool.name, tool]));
+  readonly #tools: ReadonlyMap<string, Tool>;
+  readonly #disabled: ReadonlySet<string>;
 
-  constructor(private readonly options: CatalogueOptions) {}
+  constructor(private readonly options: CatalogueOptions) {
+    this.#disabled = new Set(options.disabled);
+    this.#tools = new Map(TOOLS.map((tool) => [tool.name, tool]));
+  }
 
-  listTools(): { name: string; description: string; parameters: JsonObject; external: boolean }[] {
-    return TOOLS.map(({ name, description, parameters }) => ({ name, description, parameters, external: false }));
+  /** What a call may name now: a tool of a server that cannot be reached is not among them. */
+  async listTools(): Promise<readonly ListedTool[]> {
+    const sandbox = TOOLS.map(({ name, description, parameters }) => ({
+      name,
+      description,
+      parameters,
+      external: false,
+    }));
+    const external = (await this.options.external?.list()) ?? [];
+    const ours = external.filter(({ name }) => !this.#tools.has(name)).map((tool) => ({ ...tool, external: true }));
+    return [...sandbox, ...ours]
+      .filter(({ name }) => !this.#disabled.has(name))
+      .map((tool) => ({ ...tool, openAiFunction: openAiFunction(tool), promptText: promptText(tool) }));
   }
 
   /** What a call becomes; never throws for what a model sent. `poolDefaultS` is the pool's own timeout. */
   plan(call: Call, poolDefaultS: number): Plan {
+    if (this.#disabled.has(call.tool)) return unknown(call);
     const tool = this.#tools.get(call.tool);
-    if (!tool) return done(failedOutcome("UNKNOWN_TOOL", `Unknown tool: ${call.tool}`));
+    return tool ? this.#planSandbox(tool, call, poolDefaultS) : this.#planExternal(call);
+  }
+
+  #planExternal(call: Call): Plan {
+    const route = this.options.external?.route(call.tool);
+    if (route === undefined) return unknown(call);
+    if ("status" in route) return done(route);
+    const timeoutS = clamped(call.timeoutS ?? route.timeoutDefaultS, this.options.timeouts);
+    const { arguments: args } = call;
+    return { kind: "external", plan: { timeoutS, run: (run) => route.run({ arguments: args, timeoutS }, run) } };
+  }
+
+  #planSandbox(tool: Tool, call: Call, poolDefaultS: number): Plan {
     const args = new ArgumentReader(call.arguments);
     // Whatever the tool, it is heeded, by timeoutOf.
     args.skip("timeout");
@@ -76,6 +133,10 @@ export class Catalogue {
       return done(failedOutcome("INVALID", error.message));
     }
   }
+}
+
+function unknown(call: Call): Plan {
+  return done(failedOutcome("UNKNOWN_TOOL", `Unknown tool: ${call.tool}`));
 }
 
 function done(outcome: Outcome): Plan {

@@ -8,8 +8,12 @@ export interface TimeoutRange {
   readonly maxS: number;
 }
 
-export function timeoutOf(call: Call, poolDefaultS: number, { minS, maxS }: TimeoutRange): number {
-  return Math.min(Math.max(call.timeoutS ?? modelTimeout(call) ?? poolDefaultS, minS), maxS);
+export function timeoutOf(call: Call, poolDefaultS: number, range: TimeoutRange): number {
+  return clamped(call.timeoutS ?? modelTimeout(call) ?? poolDefaultS, range);
+}
+
+export function clamped(seconds: number, { minS, maxS }: TimeoutRange): number {
+  return Math.min(Math.max(seconds, minS), maxS);
 }
 
 /** Anything but a number is ignored; so is NaN, which no range can hold. */

@@ -13,6 +13,8 @@ export interface HeldSlot {
   readonly id: string;
   readonly index: number;
   readonly runner: Runner;
+  /** Of its container, as external tools are told. */
+  readonly address: string;
   bind(binding: SlotBinding): void;
   onLost(listener: (why: SwitchyardError) => void): void;
 }

@@ -8,6 +8,7 @@ import type { OutputPiece } from "../core/output.js";
 import { completeOutcome } from "../tools/catalogue.js";
 import { readContext } from "./call-context.js";
 import { CallQueue } from "./call-queue.js";
+import { ExternalCalls } from "./external-calls.js";
 import { type Admission, type Entry, Ledger } from "./ledger.js";
 import { OutputRelay } from "./output-relay.js";
 import type { HeldSlot, SlotHolder } from "./slot-holder.js";
@@ -29,6 +30,7 @@ export class TrajectoryCalls {
   readonly #ledger: Ledger;
   readonly #queue: CallQueue;
   readonly output: OutputRelay;
+  readonly #external: ExternalCalls;
   #going: Going | undefined;
   #ended = false;
   /** Of calls that are queued or running. */
@@ -39,6 +41,7 @@ export class TrajectoryCalls {
 
   constructor(
     private readonly around: TrajectorySurroundings,
+    trajectoryId: string,
     slot: SlotHolder,
     private readonly events: TrajectoryCallsEvents,
   ) {
@@ -47,12 +50,10 @@ export class TrajectoryCalls {
       held?.runner.acknowledge(held.index, uniqIds);
     });
     this.output = new OutputRelay(around.counters, slot, events.hasStream, events.output);
-    this.#queue = new CallQueue({
-      clock: around.clock,
-      slot,
-      submit: around.submit,
-      mayStart: () => !this.#ended && this.#going !== "handing over" && !this.#ledger.isFull,
-    });
+    const { clock, submit } = around;
+    const mayStart = () => !this.#ended && this.#going !== "handing over" && !this.#ledger.isFull;
+    this.#queue = new CallQueue({ clock, slot, submit, mayStart });
+    this.#external = new ExternalCalls({ trajectoryId, clock, slot, mayStart });
   }
 
   get unfinished(): number {
@@ -99,10 +100,12 @@ export class TrajectoryCalls {
   acknowledge(uniqIds: readonly string[]): void {
     this.#ledger.acknowledge(uniqIds);
     this.#queue.pump();
+    this.#external.pump();
   }
 
   cancel(uniqId: string): void {
     this.#queue.cancel(uniqId);
+    this.#external.cancel(uniqId);
   }
 
   slotAcquired(slot: HeldSlot): void {
@@ -128,19 +131,21 @@ export class TrajectoryCalls {
   drain(): Promise<void> {
     this.#going = "draining";
     this.#queue.failQueued(shuttingDown());
+    this.#external.failQueued(shuttingDown());
     return this.idle();
   }
 
   /** As drain, but what waits is not answered: it may be sent to the next server under the same uniq_id. */
-  handOver(): Promise<void> {
+  async handOver(): Promise<void> {
     this.#going = "handing over";
-    return this.#queue.idle();
+    await Promise.all([this.#queue.idle(), this.#external.idle()]);
   }
 
   /** Whoever waits for an outcome is told that it does not come from here. */
   leave(error: SwitchyardError): void {
     this.#ended = true;
     this.output.close();
+    this.#external.leave();
     for (const reject of this.#left) reject(error);
     this.#left.clear();
   }
@@ -149,6 +154,7 @@ export class TrajectoryCalls {
   end(): void {
     this.#ended = true;
     this.#queue.cancelAll();
+    this.#external.cancelAll();
   }
 
   #admit(call: Call, forStream: boolean): Admission {
@@ -175,20 +181,24 @@ export class TrajectoryCalls {
     if (this.#going === "draining") return this.#finish(entry, failedOutcome("NOT_STARTED", shuttingDown().message));
     const planned = plan(call);
     if (planned.kind === "done") return this.#finish(entry, planned.outcome);
-    this.#queue.push({
+    const common = {
       uniqId: call.uniqId,
-      digest: entry.digest,
-      forStream: entry.forStream,
-      plan: planned.plan,
       queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
-      ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
       ...(call.slotGeneration !== undefined && { slotGeneration: call.slotGeneration }),
       ...(call.streamOutput && entry.forStream && { output: this.output.sinkOf(call.uniqId) }),
       onStarted: () => {
         entry.state = "running";
         counters.queued -= 1;
       },
-      settle: (outcome) => this.#finish(entry, outcome),
+      settle: (outcome: Outcome) => this.#finish(entry, outcome),
+    };
+    if (planned.kind === "external") return this.#external.push({ ...common, plan: planned.plan });
+    this.#queue.push({
+      ...common,
+      digest: entry.digest,
+      forStream: entry.forStream,
+      plan: planned.plan,
+      ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
     });
   }
 

@@ -4,8 +4,8 @@
 //      ├── release / lifetime over ──→ ended        detached: only the lease does; calls run on
 //      └── handed over ─────────────→ left          left: its runner keeps it for the next server, which begins detached
 //
-// Invariants: sandbox calls run one at a time; every accepted call gets exactly one outcome; after `ended` nothing starts,
-// the slot is given back, and the directory has forgotten it.
+// Invariants: sandbox calls run one at a time, external ones beside them; every accepted call gets exactly one outcome;
+// after `ended` nothing starts, the slot is given back, and the directory has forgotten it.
 import { randomUUID } from "node:crypto";
 import type { AdoptedCall, SlotBinding } from "../backend/backend.js";
 import type { Call } from "../core/call.js";
@@ -56,7 +56,7 @@ export class Trajectory {
         this.#calls.slotLost(why);
       },
     });
-    this.#calls = new TrajectoryCalls(around, this.#slot, {
+    this.#calls = new TrajectoryCalls(around, identity.trajectoryId, this.#slot, {
       finished: ({ forStream, uniqId }, outcome) => {
         if (forStream) this.#stream?.sink.event({ kind: "result", uniqId, outcome });
       },

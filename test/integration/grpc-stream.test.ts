@@ -381,6 +381,9 @@ test("GetStatus, ListTools and ReleaseTrajectory answer", () =>
           { name: "a", description: "first", parameters: { type: "object" }, external: false },
           { name: "b", description: "second", parameters: {}, external: true },
         ],
+        openaiToolsJson: '["a","b"]',
+        promptText: "## a\n\n## b\n",
+        truncated: false,
       });
       const released = await new Promise((resolve, reject) => {
         const request = { target: { $case: "group", value: "g" }, resumeToken: "", resetWorkspace: true } as const;
@@ -390,9 +393,15 @@ test("GetStatus, ListTools and ReleaseTrajectory answer", () =>
     },
     {
       tools: {
-        listTools: () => [
-          { name: "b", description: "second", parameters: {}, external: true },
-          { name: "a", description: "first", parameters: { type: "object" }, external: false },
+        listTools: async () => [
+          {
+            ...{ name: "b", description: "second", parameters: {}, external: true },
+            ...{ openAiFunction: '"b"', promptText: "## b" },
+          },
+          {
+            ...{ name: "a", description: "first", parameters: { type: "object" }, external: false },
+            ...{ openAiFunction: '"a"', promptText: "## a" },
+          },
         ],
       },
     },

@@ -137,7 +137,7 @@ export async function startService(options: Partial<GrpcServerOptions> = {}): Pr
     directory,
     log,
     clock: systemClock,
-    tools: { listTools: () => [] },
+    tools: { listTools: async () => [] },
     status: {
       readStatus: () => ({
         version: "1.2.3",

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { credentials, Metadata } from "@grpc/grpc-js";
-import { pino } from "pino";
+import { type DestinationStream, pino } from "pino";
 import { stringify } from "yaml";
 import { startService } from "../../src/cli/compose.js";
 import { loadConfig } from "../../src/config/load.js";
@@ -34,13 +34,17 @@ export interface LiveService {
 
 export type CallFields = Parameters<typeof ToolCall.fromPartial>[0];
 
-export async function startLive(backend: "docker" | "process", settings: object = {}): Promise<LiveService> {
+export async function startLive(
+  backend: "docker" | "process",
+  settings: object = {},
+  logTo: DestinationStream = process.stderr,
+): Promise<LiveService> {
   const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
   const file = join(folder, "config.yaml");
   writeFileSync(file, stringify({ backend, listen: "127.0.0.1:0", log: { level: "fatal" }, ...settings }));
   const config = loadConfig({ file, env: {}, flags: {} });
   rmSync(folder, { recursive: true });
-  const service = await startService(config, pino({ level: config.log.level }));
+  const service = await startService(config, pino({ level: config.log.level }, logTo));
   const client = new ToolExecutorServiceClient(service.address, credentials.createInsecure());
   const status = () =>
     new Promise<GetStatusResponse>((resolve, reject) => {

@@ -17,6 +17,7 @@ import { FakeClock } from "./fake-clock.js";
 import { bindingOf, okOutcome } from "./outcomes.js";
 
 export class TestSlot implements HeldSlot {
+  readonly address = "process:1";
   readonly bindings: SlotBinding[] = [];
   readonly #listeners: ((why: SwitchyardError) => void)[] = [];
   bindError: SwitchyardError | undefined;

@@ -83,12 +83,31 @@ describe("configuration: values", () => {
           slot: { processes: 256, open_files: 1024, file_mb: 1024, scratch_mb: 128, memory_mb: 1024 },
         },
       },
-      tool_server: { url: "", token: "" },
+      tools: { disabled: [] },
+      tool_server: {
+        url: "",
+        token: "",
+        tools: [],
+        timeout_default_s: 30,
+        concurrency_max: 1000,
+        trajectory_concurrency_max: 100,
+        response_bytes_max: 8_388_608,
+        refresh_s: 30,
+      },
+      mcp_servers: {},
       auth: { tokens: [] },
       tls: { cert: "", key: "", client_ca: "" },
       http: { listen: "" },
       log: { level: "info" },
     });
+  });
+
+  it("takes what an MCP server needs, also from the environment", () => {
+    const yaml = "mcp_servers: {files: {command: npx, args: [-y, x], env: {API_KEY: ''}}}";
+    const { mcp_servers } = load({ yaml, env: { SWITCHYARD_MCP_SERVERS_FILES_ENV_API_KEY: "k" } });
+    assert.deepEqual(mcp_servers.files?.args, ["-y", "x"]);
+    assert.deepEqual(mcp_servers.files?.env, { API_KEY: "k" });
+    assert.equal(mcp_servers.files?.concurrency_max, 32);
   });
 
   it("fills the rest of a section that the file sets in part", () => {
@@ -253,6 +272,21 @@ describe("configuration: refusals", () => {
       "auth.tokens is set, and this version does not support it yet; remove it",
     ],
     [
+      "an MCP server without a way to it",
+      { yaml: "mcp_servers: {web: {}}" },
+      "mcp_servers.web must have either command or url",
+    ],
+    [
+      "an MCP server with what goes with the other way",
+      { yaml: "mcp_servers: {web: {url: 'http://h/mcp', env: {A: b}}}" },
+      "mcp_servers.web.env is set, which goes with command alone; remove it",
+    ],
+    [
+      "an MCP server whose name has a dot",
+      { yaml: "mcp_servers: {a.b: {url: 'http://h/mcp'}}" },
+      "mcp_servers.a.b (in FILE): an MCP server's name must be 1 to 64 of A-Z a-z 0-9 _ -",
+    ],
+    [
       "a list as the whole file",
       { yaml: "- listen" },
       'FILE must hold a mapping of options, such as "listen: 127.0.0.1:50051"',
@@ -291,6 +325,23 @@ describe("configuration: refusals", () => {
     assert.ok(message.includes("auth.tokens is (hidden)"), message);
     assert.ok(message.includes("tool_server.token is (hidden)"), message);
     assert.ok(!message.includes("hunter2"), message);
+  });
+
+  it("what may hold a secret of an external server, without telling it", () => {
+    const yamls = [
+      "tool_server: {url: 'http://me:hunter2@h/'}",
+      "mcp_servers: {a: {url: 'ftp://h/?key=hunter2'}}",
+      "mcp_servers: {a: {command: c, env: [hunter2]}}",
+      "mcp_servers: {a: {command: c, env: {KEY: [hunter2]}}}",
+      "mcp_servers: {a: {command: c, args: {x: hunter2}}}",
+      "mcp_servers: {a: {url: 'http://h/', headers: hunter2}}",
+      "mcp_servers: [hunter2]",
+    ];
+    for (const yaml of yamls) {
+      const message = refusal({ yaml });
+      assert.match(message, /is \(hidden\)/);
+      assert.ok(!message.includes("hunter2"), message);
+    }
   });
 });
 

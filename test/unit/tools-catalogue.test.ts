@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Call } from "../../src/core/call.js";
+import { systemClock } from "../../src/core/clock.js";
 import type { JsonObject } from "../../src/core/json.js";
 import { Catalogue, completeOutcome } from "../../src/tools/catalogue.js";
+import { ExternalTools } from "../../src/tools/external/external-tools.js";
+import { TestLog } from "../support/grpc-service.js";
 import { okOutcome } from "../support/outcomes.js";
 
 const FILE_BYTES_MAX = 100;
@@ -33,8 +36,8 @@ function metadata(tool: string, args: JsonObject, isolation = "namespace"): Json
 }
 
 describe("which tools there are", () => {
-  test("they are listed with JSON Schemas", () => {
-    const tools = catalogue.listTools();
+  test("they are listed with JSON Schemas", async () => {
+    const tools = await catalogue.listTools();
     assert.deepEqual(tools.map(({ name }) => name).sort(), [
       "bash",
       "bash_stateful",
@@ -53,6 +56,75 @@ describe("which tools there are", () => {
     test(`${JSON.stringify(name)} is unknown`, () =>
       assert.equal(answer(name, {}), `UNKNOWN_TOOL: Unknown tool: ${name}`));
   }
+});
+
+describe("which tools there are besides", () => {
+  const timeouts = { minS: 1, maxS: 600 };
+  const found = (name: string) => ({ name, description: "What look does", parameters: { type: "object" } });
+
+  function withExternal(disabled: readonly string[] = []) {
+    const external = new ExternalTools({
+      toolServer: undefined,
+      declared: ["search", "bash"],
+      mcpServers: new Map([["mcp", { provider, concurrencyMax: 1, trajectoryConcurrencyMax: 1, timeoutDefaultS: 30 }]]),
+      clock: systemClock,
+      log: new TestLog(),
+    });
+    return new Catalogue({ limits: { fileBytesMax: FILE_BYTES_MAX }, timeouts, disabled, external });
+  }
+
+  const provider = { call: async () => undefined, list: async () => [found("look")], close: async () => undefined };
+
+  function planOf(name: string, disabled: readonly string[] = []) {
+    const call = { uniqId: "u", tool: name, arguments: {}, streamOutput: false, bytes: 1 };
+    return withExternal(disabled).plan(call, POOL_DEFAULT_S);
+  }
+
+  test("a name that is listed as the ToolServer's, without one, is not available", () => {
+    const planned = planOf("search");
+    assert(planned.kind === "done");
+    assert.equal(planned.outcome.status, "EXTERNAL_FAILED");
+    assert.equal(planned.outcome.error, "External tool not available (ToolServer not configured): search");
+  });
+
+  test("a sandbox tool stays one, and another name is unknown", () => {
+    assert.equal(planOf("bash").kind, "done");
+    for (const name of ["nope", "other.look", ".look"]) {
+      const planned = planOf(name);
+      assert(planned.kind === "done");
+      assert.equal(planned.outcome.error, `Unknown tool: ${name}`);
+    }
+  });
+
+  test("an MCP server's tool is asked for there, and may be unknown there", async () => {
+    const planned = planOf("mcp.nope");
+    assert(planned.kind === "external");
+    const { signal } = new AbortController();
+    const outcome = await planned.plan.run({ trajectoryId: "t", uniqId: "u", signal, begin: () => undefined });
+    assert.deepEqual([outcome.status, outcome.error], ["UNKNOWN_TOOL", "Unknown tool: mcp.nope"]);
+  });
+
+  test("they are listed by their whole names, flagged, and in the forms that trainers use", async () => {
+    const tools = await withExternal().listTools();
+    const look = tools.find(({ external }) => external);
+    assert.equal(look?.name, "mcp.look");
+    assert.deepEqual(JSON.parse(look.openAiFunction), { type: "function", function: found("mcp.look") });
+    assert.equal(look.promptText, "## mcp.look\nWhat look does\nNo arguments are named.");
+    const text = tools.find(({ name }) => name === "read_file")?.promptText ?? "";
+    assert.match(text, /^## read_file\nReads a file .*\nArguments:\n- path \(string, required\): Path in/);
+    assert.match(text, /\n- encoding \("text" or "base64"\): How the content/);
+  });
+
+  test("one that is turned off is unknown and not listed", async () => {
+    const disabled = ["bash", "mcp.look", "search"];
+    const names = (await withExternal(disabled).listTools()).map(({ name }) => name);
+    assert.deepEqual(names, ["terminal", "bash_stateful", "terminal_stateful", "read_file", "write_file"]);
+    for (const name of disabled) {
+      const planned = planOf(name, disabled);
+      assert(planned.kind === "done");
+      assert.equal(planned.outcome.error, `Unknown tool: ${name}`);
+    }
+  });
 });
 
 describe("timeout", () => {

@@ -58,7 +58,10 @@ export enum CallStatus {
    * FAULT_INFRASTRUCTURE. A client SHOULD take the workspace as gone, and mask or restart the rollout.
    */
   CALL_STATUS_LOST = 11,
-  /** CALL_STATUS_EXTERNAL_FAILED - The ToolServer or MCP server was unreachable, late, or answered nonsense. FAULT_INFRASTRUCTURE. */
+  /**
+   * CALL_STATUS_EXTERNAL_FAILED - The ToolServer or MCP server is not configured, was unreachable, late, or answered nonsense. It may have run.
+   * FAULT_INFRASTRUCTURE.
+   */
   CALL_STATUS_EXTERNAL_FAILED = 12,
   /** CALL_STATUS_SANDBOX_UNAVAILABLE - The isolation that the server requires cannot be had; nothing ran. FAULT_INFRASTRUCTURE. Ask the operator. */
   CALL_STATUS_SANDBOX_UNAVAILABLE = 13,
@@ -98,7 +101,7 @@ export interface ToolCall {
    * What the model wrote. Missing or wrongly typed arguments end INVALID and name the argument; unexpected ones are
    * ignored and named in `metadata.ignored_arguments`. `timeout` (bash and terminal tools) is taken out first;
    * `allow_network`, `require_sandbox` and `require_stateful_sandbox` are dropped, because they are the server's to
-   * decide. At most 64 levels deep, else `Rejected`. Absent: no arguments.
+   * decide. An external tool gets them all as they are. At most 64 levels deep, else `Rejected`. Absent: no arguments.
    */
   arguments:
     | { [key: string]: any }
@@ -106,19 +109,24 @@ export interface ToolCall {
   /**
    * How long it may run. Absent: the number in the model's `timeout` argument, else the pool's `timeout_default_s`
    * (30 s). Whatever the source, it is clamped to `Limits.timeout_min` and `timeout_max` (1 s and 600 s). When it is
-   * over, the call ends TIMED_OUT with its partial output, and everything that it started is killed.
+   * over, the call ends TIMED_OUT with its partial output, and everything that it started is killed. An external call
+   * takes no timeout from its arguments, has its server's default, and ends EXTERNAL_FAILED.
    */
   timeout:
     | Duration
     | undefined;
   /**
    * How long it may wait from its acceptance until it is handed to a slot; then it ends NOT_STARTED. Waiting behind
-   * the trajectory's own earlier calls counts. Absent: the server's `timeouts.queue_s` (600 s).
+   * the trajectory's own earlier calls counts. An external call waits for nothing but its server's limit of concurrent
+   * calls. Absent: the server's `timeouts.queue_s` (600 s).
    */
   queueTimeout:
     | Duration
     | undefined;
-  /** Ends the call TIMED_OUT when it printed nothing for so long. Absent or 0: no such limit. File tools ignore it. */
+  /**
+   * Ends the call TIMED_OUT when it printed nothing for so long. Absent or 0: no such limit. File and external tools
+   * ignore it.
+   */
   noOutputTimeout:
     | Duration
     | undefined;
@@ -154,8 +162,9 @@ export interface ToolResult {
   error: string;
   /**
    * Details that depend on the tool: `exit_code`, `sandboxed`, `network_isolated`, `timeout` (bash), `path`, `size`
-   * (files), `ignored_arguments`. `error_truncated` or `metadata_truncated` is true when the 1 MiB of a message was
-   * too little and `error`, or this, had to be cut.
+   * (files), `ignored_arguments`; of an external call what its server gave, `external` and `timeout`. `error_truncated`
+   * or `metadata_truncated` is true when the 1 MiB of a message was too little and `error`, or this, had to be cut; the
+   * latter also when an external server gave more than 16 KiB.
    */
   metadata:
     | { [key: string]: any }
@@ -178,7 +187,7 @@ export interface ToolResult {
   queueTime:
     | Duration
     | undefined;
-  /** From its start in the slot until its end, as the runner saw it. */
+  /** From its start in the slot until its end, as the runner saw it; of an external call from its sending. */
   execTime:
     | Duration
     | undefined;

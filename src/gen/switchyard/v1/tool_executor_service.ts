@@ -83,11 +83,21 @@ export interface ListToolsRequest {
 export interface ListToolsResponse {
   /** Ordered by name. */
   tools: Tool[];
+  /**
+   * The same tools as JSON text, for the `tools` of OpenAI's chat completions: a list of
+   * `{"type": "function", "function": {"name", "description", "parameters"}}`. A name with a dot (`server.tool`) is
+   * refused by OpenAI's own service; models that are served elsewhere take it.
+   */
+  openaiToolsJson: string;
+  /** The same tools in words, to put into a prompt: of each `## NAME`, its description, and a line for each argument. */
+  promptText: string;
+  /** Whether external tools are missing, because all of them would not fit 1 MiB. */
+  truncated: boolean;
 }
 
-/** A tool that calls may name. */
+/** A tool that calls may name. The configuration's `tools.disabled` turns tools off. */
 export interface Tool {
-  /** As in `ToolCall.name`. */
+  /** As in `ToolCall.name`. A tool of an MCP server is named `SERVER.TOOL`. */
   name: string;
   /** What it does, in the words that a model should read. */
   description: string;
@@ -475,13 +485,22 @@ export const ListToolsRequest: MessageFns<ListToolsRequest> = {
 };
 
 function createBaseListToolsResponse(): ListToolsResponse {
-  return { tools: [] };
+  return { tools: [], openaiToolsJson: "", promptText: "", truncated: false };
 }
 
 export const ListToolsResponse: MessageFns<ListToolsResponse> = {
   encode(message: ListToolsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.tools) {
       Tool.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.openaiToolsJson !== "") {
+      writer.uint32(82).string(message.openaiToolsJson);
+    }
+    if (message.promptText !== "") {
+      writer.uint32(90).string(message.promptText);
+    }
+    if (message.truncated !== false) {
+      writer.uint32(96).bool(message.truncated);
     }
     return writer;
   },
@@ -507,6 +526,30 @@ export const ListToolsResponse: MessageFns<ListToolsResponse> = {
             message.tools.push(Tool.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.openaiToolsJson = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.promptText = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.truncated = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -525,6 +568,9 @@ export const ListToolsResponse: MessageFns<ListToolsResponse> = {
   fromPartial(object: DeepPartial<ListToolsResponse>): ListToolsResponse {
     const message = createBaseListToolsResponse();
     message.tools = object.tools?.map((e) => Tool.fromPartial(e)) || [];
+    message.openaiToolsJson = object.openaiToolsJson ?? "";
+    message.promptText = object.promptText ?? "";
+    message.truncated = object.truncated ?? false;
     return message;
   },
 };
@@ -705,7 +751,10 @@ export const ToolExecutorServiceService = {
       Buffer.from(ReleaseTrajectoryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReleaseTrajectoryResponse => ReleaseTrajectoryResponse.decode(value),
   },
-  /** Lists the tools that a call may name, with JSON Schemas of their arguments. Gives no error of its own. */
+  /**
+   * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   */
   listTools: {
     path: "/switchyard.v1.ToolExecutorService/ListTools" as const,
     requestStream: false as const,
@@ -783,7 +832,10 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *   NOT_FOUND          TRAJECTORY_UNKNOWN: the named trajectory does not live; a client MAY take that as done
    */
   releaseTrajectory: handleUnaryCall<ReleaseTrajectoryRequest, ReleaseTrajectoryResponse>;
-  /** Lists the tools that a call may name, with JSON Schemas of their arguments. Gives no error of its own. */
+  /**
+   * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   */
   listTools: handleUnaryCall<ListToolsRequest, ListToolsResponse>;
   /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
@@ -878,7 +930,10 @@ export interface ToolExecutorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReleaseTrajectoryResponse) => void,
   ): ClientUnaryCall;
-  /** Lists the tools that a call may name, with JSON Schemas of their arguments. Gives no error of its own. */
+  /**
+   * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   */
   listTools(
     request: ListToolsRequest,
     callback: (error: ServiceError | null, response: ListToolsResponse) => void,
