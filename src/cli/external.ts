@@ -28,6 +28,7 @@ export function makeExternalTools(config: Config, log: Logger): ExternalTools {
     toolServer: tool_server.url === "" ? undefined : placeOf(tool_server, makeToolServer(tool_server, common, log)),
     declared: tool_server.tools,
     mcpServers: new Map(mcpServers),
+    secrets,
     clock: systemClock,
     log,
   });

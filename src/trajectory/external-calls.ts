@@ -103,6 +103,7 @@ export class ExternalCalls {
 
   /** What the server is told of the slot. Throws for a call whose slot is another by now. */
   #begin(item: Item): { id: string; address: string } | undefined {
+    item.abort.signal.throwIfAborted();
     const { slot, generation } = this.options.slot;
     const asked = item.call.slotGeneration;
     if (asked !== undefined && asked !== generation) {

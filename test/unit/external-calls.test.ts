@@ -203,6 +203,18 @@ describe("an external call ends", () => {
     assert.deepEqual(sink.results, ["a CANCELLED", "b OK"]);
   });
 
+  test("CANCELLED when cancelled before it was sent, and is not sent then", async () => {
+    const world = new ExternalWorld();
+    const { at, sink } = world.open();
+    world.room.isThere = false;
+    at.call(searchCall("a"));
+    at.cancel("a");
+    assert.throws(() => world.last.begin());
+    assert.deepEqual(sink.results, ["a CANCELLED"]);
+    assert.equal(world.directory.counters.queued, 0);
+    assert.deepEqual(world.open().sink.opened.known, [{ uniqId: "a", state: "finished" }]);
+  });
+
   test("CANCELLED at a release, before it answers", async () => {
     const world = new ExternalWorld();
     const { at, sink } = world.open();

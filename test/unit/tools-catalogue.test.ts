@@ -5,6 +5,7 @@ import { systemClock } from "../../src/core/clock.js";
 import type { JsonObject } from "../../src/core/json.js";
 import { Catalogue, completeOutcome } from "../../src/tools/catalogue.js";
 import { ExternalTools } from "../../src/tools/external/external-tools.js";
+import { Secrets } from "../../src/tools/external/secrets.js";
 import { TestLog } from "../support/grpc-service.js";
 import { okOutcome } from "../support/outcomes.js";
 
@@ -67,6 +68,7 @@ describe("which tools there are besides", () => {
       toolServer: undefined,
       declared: ["search", "bash"],
       mcpServers: new Map([["mcp", { provider, concurrencyMax: 1, trajectoryConcurrencyMax: 1, timeoutDefaultS: 30 }]]),
+      secrets: new Secrets([]),
       clock: systemClock,
       log: new TestLog(),
     });

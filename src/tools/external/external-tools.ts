@@ -9,6 +9,7 @@ import { ExternalError, externalFailed } from "./external-outcome.js";
 import { FairGate } from "./fair-gate.js";
 import { linkedSignal } from "./linked-signal.js";
 import type { ExternalTool, Provider, SlotAddress } from "./provider.js";
+import type { Secrets } from "./secrets.js";
 
 export interface Place {
   readonly provider: Provider;
@@ -25,6 +26,7 @@ export interface ExternalToolsOptions {
   readonly declared: readonly string[];
   /** By name; their tools are called `NAME.tool`. */
   readonly mcpServers: ReadonlyMap<string, Place>;
+  readonly secrets: Secrets;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -95,6 +97,7 @@ export class ExternalTools {
       run: async (call, run) => {
         const leave = await place.gate.enter(run.trajectoryId, run.signal);
         try {
+          run.signal.throwIfAborted();
           const slot = run.begin();
           return await this.#run(place.provider, name, { ...call, tool, ...(slot && { slot }) }, run);
         } finally {
@@ -133,7 +136,11 @@ export class ExternalTools {
 
   #why(error: unknown): string {
     if (error instanceof ExternalError) return messageOf(error);
-    this.options.log.error({ err: error }, "an external call failed for a reason that is not its server's");
+    const { log, secrets } = this.options;
+    log.error(
+      { stack: secrets.redact(stackOf(error)) },
+      "an external call failed for a reason that is not its server's",
+    );
     return "internal error";
   }
 
@@ -146,6 +153,10 @@ export class ExternalTools {
       });
     });
   }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function gated(place: Place): Gated {

@@ -18,6 +18,8 @@ export interface StdioOptions {
   onStderr(text: string): void;
 }
 
+/** Of messages that it has not read yet; a call of which the time is over leaves its own behind. */
+const INPUT_BYTES_MAX = 64 * 1024 * 1024;
 /** What it gets to end by itself when its stdin ends, and again after SIGTERM. */
 const END_MS = 1_000;
 
@@ -70,8 +72,8 @@ export class StdioTransport implements Transport {
   async send(message: JSONRPCMessage): Promise<void> {
     const stdin = this.#child?.stdin;
     if (!stdin?.writable) throw new ExternalError("its process has ended");
-    if (stdin.write(serializeMessage(message))) return;
-    await Promise.race([once(stdin, "drain").catch(() => undefined), this.#ended]);
+    if (stdin.writableLength > INPUT_BYTES_MAX) throw new ExternalError("it does not read what it is sent");
+    stdin.write(serializeMessage(message));
   }
 
   async close(): Promise<void> {
