@@ -12,6 +12,7 @@ import {
   type ServerFrame,
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { Link } from "../link/link.js";
+import { Gate } from "./gate.js";
 import { operate, textOf } from "./operate.js";
 import { proveIsolation } from "./proof.js";
 import type { SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
@@ -41,6 +42,7 @@ interface Place {
 
 /** Until the first word of a server that may have died before it. */
 const INIT_S_MAX = 300;
+const OPENINGS_MAX = 8;
 
 export class Runner {
   #places: Place[] = [];
@@ -48,6 +50,8 @@ export class Runner {
   #ready: Ready | undefined;
   #watch: Watch | undefined;
   #grace: NodeJS.Timeout | undefined;
+  /** Of a hundred slots that start at once each would be slow, and taken for dead. */
+  readonly #openings = new Gate(OPENINGS_MAX);
   #ending = false;
 
   constructor(
@@ -190,7 +194,7 @@ export class Runner {
     await place.closing;
     if (!place.slot.isOpen) {
       place.calls.forget();
-      place.opening ??= outcomeOf(place.slot.open()).finally(() => {
+      place.opening ??= outcomeOf(this.#openings.run(() => place.slot.open())).finally(() => {
         place.opening = undefined;
       });
     }
