@@ -35,10 +35,14 @@ function metadata(tool: string, args: JsonObject, isolation = "namespace"): Json
 describe("which tools there are", () => {
   test("they are listed with JSON Schemas", () => {
     const tools = catalogue.listTools();
-    assert.deepEqual(
-      tools.map(({ name }) => name).sort(),
-      ["bash", "bash_stateful", "read_file", "terminal", "terminal_stateful", "write_file"],
-    );
+    assert.deepEqual(tools.map(({ name }) => name).sort(), [
+      "bash",
+      "bash_stateful",
+      "read_file",
+      "terminal",
+      "terminal_stateful",
+      "write_file",
+    ]);
     for (const { parameters, description, external } of tools) {
       assert.equal(parameters.type, "object");
       assert(description.length > 0 && !external);
