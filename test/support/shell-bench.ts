@@ -148,7 +148,7 @@ function empty(folder: string): void {
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
-/** Messages about a child that was killed name its process id. */
+/** Messages about a child that was killed name its process id; and in a function that bash read from its stdin, `main`. */
 function alike(text: string): string {
-  return text.replaceAll(/(line \d+: +)\d+ (?=[A-Z])/g, "$1PID ");
+  return text.replaceAll(/(line \d+:) +\d+ (?=[A-Z])/g, "$1 PID ").replaceAll(/^main: line/gm, "bash: line");
 }

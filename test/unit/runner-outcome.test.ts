@@ -38,6 +38,12 @@ test("a signal and a file's size are told", () => {
   assert.deepEqual(outcome({ fileSize: 0n })?.metadata, { size: 0 });
 });
 
+test("what became of the lasting shell is told", () => {
+  const metadata = (restarted: boolean, kept: boolean) => outcome({ shell: { restarted, kept } })?.metadata;
+  assert.deepEqual(metadata(false, true), { shell: "kept" });
+  assert.deepEqual(metadata(true, false), { shell: "restarted", restarted: true });
+});
+
 test("OK has no error, whatever the runner says", () => assert.equal(outcome({ error: "but" })?.error, ""));
 
 const IMPOSSIBLE: Record<string, Partial<CallFinished>> = {

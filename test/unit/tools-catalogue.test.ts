@@ -236,6 +236,40 @@ describe("bash and terminal", () => {
   });
 });
 
+describe("bash_stateful and terminal_stateful", () => {
+  const operation = { kind: "bash_stateful", command: "echo hi" };
+
+  test("they are one tool, told from bash by the operation and the metadata", () => {
+    for (const tool of ["bash_stateful", "terminal_stateful"]) {
+      assert.deepEqual(runs(tool, { command: "echo hi" }).operation, operation);
+      const { stateful, timeout } = metadata(tool, { command: "true", timeout: 5 });
+      assert.deepEqual([stateful, timeout], [true, 5]);
+      assert.equal(answer(tool, {}), "INVALID: Missing command");
+    }
+    const refused = "INVALID: terminal background execution is not supported in sandbox";
+    assert.equal(answer("terminal_stateful", { command: "true", background: true }), refused);
+    assert.deepEqual(metadata("bash_stateful", { command: "x", background: true }).ignored_arguments, ["background"]);
+  });
+
+  test("policy is the configuration's: a model's is ignored, and a sandbox is required of nothing but stateful calls", () => {
+    const policy = { allow_network: true, require_sandbox: false, require_stateful_sandbox: false };
+    assert.deepEqual(runs("bash_stateful", { command: "echo hi", ...policy }).operation, operation);
+    assert.deepEqual(metadata("bash_stateful", { command: "id", ...policy }).ignored_arguments, Object.keys(policy));
+    assert.equal(runs("bash_stateful", { command: "id", require_stateful_sandbox: true }).needsSandbox, undefined);
+    const strict = new Catalogue({
+      limits: { fileBytesMax: 1 },
+      timeouts: { minS: 1, maxS: 2 },
+      requireStatefulSandbox: true,
+    });
+    const needs = (tool: string) => {
+      const call = { uniqId: "u", tool, arguments: { command: "id" }, streamOutput: false, bytes: 1 };
+      const planned = strict.plan(call, 1);
+      return planned.kind === "sandbox" && planned.plan.needsSandbox !== undefined;
+    };
+    assert.deepEqual(["bash", "bash_stateful", "terminal_stateful"].map(needs), [false, true, true]);
+  });
+});
+
 describe("read_file", () => {
   test("the whole file as text, unless told otherwise", () => {
     const whole = { kind: "read_file", path: "a/b", offset: 0, encoding: "text" };

@@ -3,6 +3,7 @@
 // stdout and stderr, and reports each exit status on a FIFO of its own that it opens for no longer: what it starts
 // inherits neither, and nothing is read out of what a command prints.
 // Invariant: a call ends once, by its report, or with the shell, whichever comes first.
+import { setTimeout } from "node:timers/promises";
 import type { Launcher } from "./launcher.js";
 import type { Lasting, Lent, Run, RunEnd } from "./run.js";
 
@@ -29,6 +30,8 @@ export interface ShellState {
 
 /** How long the shell may take to give a command up whose processes are dead, in milliseconds. */
 const GIVE_UP_MS = 500;
+/** How long the last reports of a shell that has ended may take to be read, in milliseconds. */
+const LAST_REPORT_MS = 500;
 /** No report is longer. */
 const REPORT_MAX = 64;
 /** Bytes that may be written to the shell's own channels beside its reports, before it is taken to be no shell any more. */
@@ -84,6 +87,10 @@ interface Evaluation {
 
 class Shell {
   #isAlive = true;
+  /** Whether all that it reported has been read. */
+  #isHeard = false;
+  /** Its end, after the last of its reports. */
+  readonly #gone: Promise<RunEnd>;
   #lastStatus = 0;
   #heard = "";
   #noise = 0;
@@ -93,8 +100,19 @@ class Shell {
     private readonly process: Lasting,
     private readonly runFolder: string,
   ) {
-    void process.ended.then(() => {
+    const heard = new Promise<void>((resolve) => process.stdout.once("close", resolve)).then(() => {
+      this.#isHeard = this.#noise <= NOISE_MAX;
+    });
+    this.#gone = process.ended.then(async (end) => {
       this.#isAlive = false;
+      // Something else in the slot may hold the channel open.
+      const late = new AbortController();
+      await Promise.race([
+        heard,
+        setTimeout(LAST_REPORT_MS, undefined, { signal: late.signal }).catch(() => undefined),
+      ]);
+      late.abort();
+      return end;
     });
     process.stdout.on("data", (chunk: Buffer) => this.#hear(chunk));
     process.stderr.on("data", (chunk: Buffer) => this.#count(chunk.length));
@@ -131,7 +149,7 @@ class Shell {
       killed ??= this.#interrupt(lent);
       await killed;
     };
-    return { ended, kill, hasBegun: () => hasBegun || killed !== undefined };
+    return { ended, kill, hasBegun: () => hasBegun || killed !== undefined || !this.#isHeard };
   }
 
   async #endOf(lent: Lent, killed: () => Promise<RunEnd> | undefined): Promise<RunEnd> {
@@ -139,7 +157,7 @@ class Shell {
       this.#lastStatus = status;
       return { waitStatus: status << 8 };
     });
-    const first = await Promise.race([reported, this.process.ended]);
+    const first = await Promise.race([reported, this.#gone]);
     return (await killed()) ?? first;
   }
 
@@ -149,9 +167,13 @@ class Shell {
     const givenUp = this.#reported(`${lent.id}-`);
     this.#feed(`${GO_ON}; \\builtin shopt -u extdebug; ${this.#report(`${lent.id}-`, String(INTERRUPTED))}`);
     this.#feed("\\exec >/dev/null 2>/dev/null");
-    const late = setTimeout(() => this.process.end(), GIVE_UP_MS);
-    const end = await Promise.race([givenUp, this.process.ended]);
-    clearTimeout(late);
+    const late = new AbortController();
+    void setTimeout(GIVE_UP_MS, undefined, { signal: late.signal }).then(
+      () => this.process.end(),
+      () => undefined,
+    );
+    const end = await Promise.race([givenUp, this.#gone]);
+    late.abort();
     if (typeof end !== "number") return end;
     this.#lastStatus = end;
     // A call whose own report was skipped ends by this.
