@@ -14,6 +14,7 @@ import type {
   ServerFrame,
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { AdoptedCall, AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
+import { FirstInventory } from "./first-inventory.js";
 import type { RunnerInventory } from "./inventory.js";
 import { isIsolation } from "./isolation.js";
 import { LeaseBook } from "./lease-book.js";
@@ -43,7 +44,7 @@ export class RunnerClient implements Runner {
   #lose: (error: SwitchyardError) => void = () => undefined;
   #lostError: SwitchyardError | undefined;
   #ready: { resolve(ready: Ready): void; reject(error: SwitchyardError): void } | undefined;
-  #onFirst: ((inventory: RunnerInventory) => void) | undefined;
+  readonly #first = new FirstInventory();
   readonly #calls = new PendingCalls();
   readonly #outputs = new OutputIntakes((frame) => this.#send(frame));
   readonly #opening = new SlotRequests("openSlot", (frame) => this.#send(frame));
@@ -77,7 +78,7 @@ export class RunnerClient implements Runner {
     });
     // It may be lost before anyone waits for this.
     ready.catch(() => undefined);
-    this.#onFirst = ({ ready: before }) => this.#initialise(before);
+    this.#first.take(({ ready: before }) => this.#initialise(before));
     await this.#untilAborted(signal, async () => this.#take(await ready));
   }
 
@@ -85,13 +86,13 @@ export class RunnerClient implements Runner {
   async adopt(signal: AbortSignal): Promise<readonly AdoptedSlot[]> {
     const slots = new Promise<readonly AdoptedSlot[]>((resolve, reject) => {
       // At once: the next frame may be about what this one tells.
-      this.#onFirst = (inventory) => {
+      this.#first.take((inventory) => {
         try {
           resolve(this.#adopted(inventory));
         } catch (error) {
           reject(error);
         }
-      };
+      });
     });
     slots.catch(() => undefined);
     return this.#untilAborted(signal, () => slots);
@@ -202,9 +203,7 @@ export class RunnerClient implements Runner {
   }
 
   #linkBegan(inventory: RunnerInventory): void {
-    const first = this.#onFirst;
-    this.#onFirst = undefined;
-    if (first) return first(inventory);
+    if (this.#first.offer(inventory)) return;
     if (this.#ready) return this.#initialise(inventory.ready);
     if (!inventory.ready) return void this.#violation("an inventory without what it was told");
     this.#closing.sendAgain();
