@@ -28,7 +28,7 @@ sub calm {
   my ($all, @pids) = @_;
   my $crowd = 0;
   $crowd += $all->{$_}[2] for @pids;
-  return if $crowd < 64;
+  return if $crowd < 32;
   for my $pid (@pids) {
     opendir(my $threads, "/proc/$pid/task") or next;
     eval { setpriority(0, $_, 10) } for grep { /^\d/ } readdir $threads;
