@@ -6,7 +6,7 @@ import { cacheFolder, fetchSources, type Sources } from "./fetch.js";
 import { PROJECTS, type Project } from "./projects.js";
 import { Agent, type Job } from "./repair.js";
 import { type Outcome, Progress, printReport } from "./report.js";
-import { type Backend, Server } from "./server.js";
+import { type Backend, backendOf, Server } from "./server.js";
 
 const USAGE = `Usage: npm run demo -- [--backend auto|docker|process]
 
@@ -15,7 +15,7 @@ a fault in each of ${PROJECTS.flatMap((project) => project.faults).length} traje
 const DEMO_MAX_MS = 15 * 60_000;
 
 async function main(): Promise<number> {
-  const backend = backendOf(process.argv.slice(2));
+  const backend = readBackend(process.argv.slice(2));
   if (typeof backend === "number") return backend;
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
@@ -83,7 +83,7 @@ function jobsOf(sources: ReadonlyMap<Project, Sources>): readonly Job[] {
 }
 
 /** The backend, or an exit code when the usage was printed instead. */
-function backendOf(args: string[]): Backend | number {
+function readBackend(args: string[]): Backend | number {
   try {
     const options = { backend: { type: "string", default: "auto" }, help: { type: "boolean", short: "h" } } as const;
     const { values } = parseArgs({ args: args.filter((arg) => arg !== "--"), options });
@@ -92,8 +92,7 @@ function backendOf(args: string[]): Backend | number {
       console.log(USAGE);
       return 0;
     }
-    if (backend === "auto" || backend === "docker" || backend === "process") return backend;
-    console.error(`demo: --backend is ${backend}; it must be auto, docker or process`);
+    return backendOf(backend);
   } catch (error) {
     console.error(`demo: ${messageOf(error)}`);
   }

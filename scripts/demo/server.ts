@@ -5,7 +5,16 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-export type Backend = "auto" | "docker" | "process";
+const BACKENDS = ["auto", "docker", "process"] as const;
+
+export type Backend = (typeof BACKENDS)[number];
+
+/** The value of a --backend flag; throws for another. */
+export function backendOf(value: string): Backend {
+  const backend = BACKENDS.find((name) => name === value);
+  if (backend === undefined) throw new Error(`--backend ${value} is none of ${BACKENDS.join(", ")}`);
+  return backend;
+}
 
 const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
 const READY = /^switchyard ready on (\S+), backend (\S+), (\d+) slots$/;

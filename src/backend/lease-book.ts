@@ -2,10 +2,11 @@
 // delivered and not acknowledged, and what of earlier slots it was told to remember. It is sent again as far as a link that
 // begins anew lacks it.
 import type { ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
+import { knownParts } from "../link/parts.js";
 import type { AdoptedCall, SlotBinding } from "./backend.js";
 import type { RunnerInventory, SlotInventory } from "./inventory.js";
 import { type SealedLease, sealLease, unsealLease } from "./lease-seal.js";
-import { knownCall, knownParts } from "./run-frames.js";
+import { knownCall } from "./run-frames.js";
 
 interface Lease {
   sealed: SealedLease;
@@ -21,10 +22,6 @@ export class LeaseBook {
     private readonly key: Buffer,
     private readonly send: (frame: NonNullable<ServerFrame["frame"]>) => void,
   ) {}
-
-  has(slot: number): boolean {
-    return this.#leases.has(slot);
-  }
 
   lease(slot: number, binding: SlotBinding): void {
     const sealed = sealLease(binding, this.key);

@@ -63,7 +63,9 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #breaks = 0;
   #resyncs = 0;
   #unanswered = 0;
-  #pongsDue = 0;
+  /** `seq` of the newest ping, and of the newest that was answered. */
+  #pinged = 0n;
+  #ponged = 0n;
   /** The runner said that a newer server has it. */
   #claimed = false;
   #pings: NodeJS.Timeout | undefined;
@@ -134,7 +136,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #receive(frame: RunnerFrame["frame"]): void {
     this.#unanswered = 0;
     if (!frame) return this.violation("an empty frame");
-    if (frame.$case === "pong") return this.#ponged();
+    if (frame.$case === "pong") return this.#takePong(frame.value.seq);
     if (frame.$case === "resyncRequest") return this.#resync();
     let taken: RunnerInventory | "more" | undefined;
     try {
@@ -194,13 +196,14 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
       return;
     }
     this.#unanswered += 1;
-    this.#pongsDue += 1;
-    this.#link?.send({ frame: { $case: "ping", value: { seq: 0n } } });
+    this.#pinged += 1n;
+    this.#link?.send({ frame: { $case: "ping", value: { seq: this.#pinged } } });
   }
 
-  #ponged(): void {
-    if (this.#pongsDue === 0) return this.violation("a pong that nobody asked for");
-    this.#pongsDue -= 1;
+  /** Each ping is answered once, in order; those of a link that broke may never be. */
+  #takePong(seq: bigint): void {
+    if (seq <= this.#ponged || seq > this.#pinged) return this.violation("a pong that nobody asked for");
+    this.#ponged = seq;
   }
 
   #broken(link: Link<ServerFrame, RunnerFrame>, error: Error | undefined): void {
@@ -224,10 +227,9 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
         const streams = await this.line.dial();
         if (streams === "superseded") return this.close();
         if (streams === "gone") return this.lose("RUNNER_LOST", `${why}: the runner is gone`);
-        if (this.#lost || this.#claimed) {
-          streams.toRunner.destroy();
-          return this.violation("the epoch of a server that there is not");
-        }
+        if (this.#lost || this.#claimed) streams.toRunner.destroy();
+        if (this.#lost) return;
+        if (this.#claimed) return this.violation("the epoch of a server that there is not");
         this.#unanswered = 0;
         this.#expectInventory();
         return this.begin(streams);

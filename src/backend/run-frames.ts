@@ -2,6 +2,7 @@
 import type { SlotOperation } from "../core/operation.js";
 import type { KnownCall, RunCall } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
+import { partsWithin } from "../link/parts.js";
 import type { AdoptedCall } from "./backend.js";
 
 export function runCall(bound: SlotOperation): RunCall {
@@ -56,35 +57,9 @@ export function knownCall(
   };
 }
 
-/** In frames that are well below what may be sent. */
-export function* knownParts(calls: readonly KnownCall[]): Generator<KnownCall[]> {
-  let part: KnownCall[] = [];
-  let bytes = 0;
-  for (const call of calls) {
-    part.push(call);
-    bytes += 512 + 4 * (call.context.length + (call.finished ? call.finished.output.length : 0));
-    if (bytes < SERVER_FRAME_BYTES_MAX / 8) continue;
-    yield part;
-    part = [];
-    bytes = 0;
-  }
-  if (part.length > 0) yield part;
-}
-
 /** One frame for all, unless they would outgrow it together; each alone came in one gRPC message. */
-export function partsThatFit(calls: readonly RunCall[]): RunCall[][] {
-  const parts: RunCall[][] = [[]];
-  let bytes = 0;
-  for (const call of calls) {
-    const size = contentBytes(call);
-    if (bytes > 0 && bytes + size > SERVER_FRAME_BYTES_MAX / 2) {
-      parts.push([]);
-      bytes = 0;
-    }
-    parts.at(-1)?.push(call);
-    bytes += size;
-  }
-  return parts;
+export function partsThatFit(calls: readonly RunCall[]): Generator<RunCall[]> {
+  return partsWithin(calls, contentBytes, SERVER_FRAME_BYTES_MAX / 2);
 }
 
 function contentBytes({ operation, context }: RunCall): number {

@@ -171,7 +171,7 @@ export class RunnerClient implements Runner {
     });
   }
 
-  /** A new runner, or one whose link broke before it had said that it is ready. */
+  /** What a runner says of itself at its beginning; it is told its settings if it has none. */
   #initialise(ready: Ready | undefined): void {
     if (!ready) return this.#send({ $case: "init", value: this.options.init });
     this.#ready?.resolve(ready);
@@ -227,8 +227,7 @@ export class RunnerClient implements Runner {
     switch (frame.$case) {
       case "ready":
         if (!this.#ready) return void this.#violation("that it is ready, unasked");
-        this.#ready.resolve(frame.value);
-        this.#ready = undefined;
+        this.#initialise(frame.value);
         break;
       case "slotOpened":
         if (!this.#opening.answer(frame.value)) this.#violation("an answer that nobody asked for");

@@ -12,6 +12,7 @@ import {
   type ServerFrame,
 } from "../gen/switchyard/runner/v1/runner.js";
 import type { Link } from "../link/link.js";
+import { knownParts } from "../link/parts.js";
 import { Gate } from "./gate.js";
 import { operate, textOf } from "./operate.js";
 import { proveIsolation } from "./proof.js";
@@ -85,7 +86,7 @@ export class Runner {
     const slots = this.#places.map(({ slot, calls }) => calls.state(slot.isOpen));
     this.#send({ $case: "inventory", value: { ready: this.#ready, slots } });
     for (const [slot, { calls }] of this.#places.entries()) {
-      for (const part of calls.known()) this.#send({ $case: "knownCalls", value: { slot, calls: part } });
+      for (const part of knownParts(calls.known())) this.#send({ $case: "knownCalls", value: { slot, calls: part } });
     }
     this.#send({ $case: "inventoryEnd", value: {} });
   }
@@ -143,9 +144,9 @@ export class Runner {
         this.#places.map((place) => watched(place)),
         slotLimits(init),
       );
-      ready = { isolation: kind, isolationReason: reason, pid: process.pid };
+      ready = { isolation: kind, isolationReason: reason };
     } catch (error) {
-      ready = { isolation: "", isolationReason: textOf(error), pid: process.pid };
+      ready = { isolation: "", isolationReason: textOf(error) };
     }
     this.#ready = ready;
     this.#send({ $case: "ready", value: ready });

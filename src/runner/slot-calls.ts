@@ -13,7 +13,6 @@ import type {
   RunnerFrame,
   SlotState,
 } from "../gen/switchyard/runner/v1/runner.js";
-import { RUNNER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { LiveOutput } from "./live-output.js";
 import type { AbortReason } from "./tools/supervise.js";
 
@@ -43,9 +42,6 @@ interface Remembered {
 
 /** Waiting for whoever reads its output may take half of a call's timeout. */
 const HOLD_MS_PER_S = 500;
-/** Of a known call beside its texts, generously. */
-const KNOWN_BYTES = 512;
-const PART_BYTES_MAX = RUNNER_FRAME_BYTES_MAX / 2;
 const NOTHING = Buffer.alloc(0);
 
 export class SlotCalls {
@@ -147,20 +143,11 @@ export class SlotCalls {
     return { open, record: this.#lease?.record ?? NOTHING, seal: this.#lease?.seal ?? NOTHING };
   }
 
-  /** What is remembered, in parts that fit a frame each. */
-  *known(): Generator<KnownCall[]> {
-    let part: KnownCall[] = [];
-    let bytes = 0;
-    for (const [uniqId, call] of this.#calls) {
-      const { digest, forStream, context, streamOutput, running, finished } = call;
-      part.push({ uniqId, digest, forStream, context, streamOutput, finished, acknowledged: !running && !finished });
-      bytes += KNOWN_BYTES + 4 * (context.length + (finished ? finished.output.length + finished.error.length : 0));
-      if (bytes < PART_BYTES_MAX) continue;
-      yield part;
-      part = [];
-      bytes = 0;
+  /** All that is remembered. */
+  *known(): Generator<KnownCall> {
+    for (const [uniqId, { digest, forStream, context, streamOutput, running, finished }] of this.#calls) {
+      yield { uniqId, digest, forStream, context, streamOutput, finished, acknowledged: !running && !finished };
     }
-    if (part.length > 0) yield part;
   }
 
   #running(): Running[] {

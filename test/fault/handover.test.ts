@@ -1,26 +1,13 @@
 // The server goes in order and leaves its trajectories to the next one of its instance; and an old server that stood still
 // and wakes up, when the next one has long taken over, changes nothing.
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
-import {
-  containersOf,
-  countProcesses,
-  eventually,
-  newInstance,
-  onlyContainerOf,
-  removeContainersOf,
-  runBeside,
-} from "../support/docker-engine.js";
-import { ServerProcess } from "../support/server-process.js";
+import { containersOf, countProcesses, eventually, onlyContainerOf, runBeside } from "../support/docker-engine.js";
+import { instanceSettings, ServerProcess } from "../support/server-process.js";
 
 const TOKEN = "a-token";
-
-function settingsOf(t: TestContext, settings: object = {}, pool: object = {}) {
-  const instance = newInstance();
-  t.after(() => removeContainersOf(instance));
-  return { instance, pools: { default: { slots_per_container: 4, max_containers: 1, ...pool } }, ...settings };
-}
+const HANDOVER = { shutdown: { handover: true, grace_s: 30 } };
 
 /** Ends the calls that wait for a file `go`. */
 async function letGo(container: Awaited<ReturnType<typeof onlyContainerOf>>): Promise<void> {
@@ -28,7 +15,7 @@ async function letGo(container: Awaited<ReturnType<typeof onlyContainerOf>>): Pr
 }
 
 test("--handover: running calls may end, what waits is not answered, and the next server goes on", async (t) => {
-  const settings = settingsOf(t, { shutdown: { handover: true, grace_s: 30 } });
+  const settings = instanceSettings(t, {}, HANDOVER);
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN });
   const container = await onlyContainerOf(settings.instance);
@@ -62,7 +49,7 @@ test("--handover: running calls may end, what waits is not answered, and the nex
 });
 
 test("--handover with a call that outlasts the grace: it runs on, and its result comes from the next server", async (t) => {
-  const settings = settingsOf(t, { shutdown: { handover: true, grace_s: 0.2 } });
+  const settings = instanceSettings(t, {}, { shutdown: { handover: true, grace_s: 0.2 } });
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN });
   const running = before.bash("echo once >> runs; until [ -e go ]; do sleep 0.05; done; cat runs", {
@@ -83,10 +70,10 @@ test("--handover with a call that outlasts the grace: it runs on, and its result
 
 test("a server that was stopped and wakes up behind its successor ends, and harms nothing", async (t) => {
   // On waking, all of its timers are over at once: leases, idle containers, pings.
-  const settings = settingsOf(
+  const settings = instanceSettings(
     t,
-    { lease: { default_s: 2 } },
     { idle_ttl_s: 1, min_containers: 0, slots_per_container: 2 },
+    { lease: { default_s: 2 } },
   );
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN, lease: { seconds: 60n, nanos: 0 } });
@@ -133,7 +120,7 @@ test("a server that was stopped and wakes up behind its successor ends, and harm
 });
 
 test("a second server of an instance that lives is refused", async (t) => {
-  const settings = settingsOf(t);
+  const settings = instanceSettings(t);
   const first = new ServerProcess(t, settings);
   await first.ready;
   const second = new ServerProcess(t, settings);
@@ -144,10 +131,10 @@ test("a second server of an instance that lives is refused", async (t) => {
 });
 
 test("two hundred trajectories with slots are handed over, all of them", async (t) => {
-  const settings = settingsOf(
+  const settings = instanceSettings(
     t,
-    { shutdown: { handover: true, grace_s: 30 } },
     { slots_per_container: 100, min_containers: 2, max_containers: 2, memory_mb: 8192, pids: 20_000 },
+    HANDOVER,
   );
   const names = Array.from({ length: 200 }, (_, at) => `t${at}`);
   const first = new ServerProcess(t, settings);

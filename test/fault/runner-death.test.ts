@@ -3,11 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type Docker from "dockerode";
-import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
+import { CallStatus, Fault } from "../../src/gen/switchyard/v1/call.js";
 import { CheckedTrajectory } from "../support/checked-trajectory.js";
 import { containersOf, onlyContainerOf, processesOf, startDocker } from "../support/docker-engine.js";
 import { livingAre, uniqueSleep } from "../support/processes.js";
-import { isWhole } from "../support/suite-size.js";
 
 const SLOTS = 6;
 const POOL = { slots_per_container: SLOTS, min_containers: 1, max_containers: 2 };
@@ -20,17 +19,19 @@ async function killRunner(container: Docker.Container): Promise<void> {
   process.kill(runner.pid, "SIGKILL");
 }
 
-type Death = readonly [what: string, strike: (container: Docker.Container) => Promise<unknown>];
+type Death = readonly [what: string, lostMsMax: number, strike: (container: Docker.Container) => Promise<unknown>];
 
-const PAUSE: Death = ["docker pause", (container) => container.pause()];
+/** A dead container's calls end within so many milliseconds. */
+const LOST_MS_MAX = 2_000;
+/** One that stands still is found by its silence alone: five pings unanswered, 3 s apart, and the next one's time. */
+const SILENT_MS_MAX = 60_000;
 const DEATHS: readonly Death[] = [
-  ["kill -9 of the runner in its container", killRunner],
-  ["docker kill", (container) => container.kill()],
-  // Found by the link's heartbeat alone.
-  ...(isWhole ? [PAUSE] : []),
+  ["kill -9 of the runner in its container", LOST_MS_MAX, killRunner],
+  ["docker kill", LOST_MS_MAX, (container) => container.kill()],
+  ["docker pause", SILENT_MS_MAX, (container) => container.pause()],
 ];
 
-for (const [what, strike] of DEATHS) {
+for (const [what, lostMsMax, strike] of DEATHS) {
   test(`${what}: LOST, NOT_STARTED, slot_lost, and a new slot`, async (t) => {
     const live = await startDocker(t, POOL);
     const container = await onlyContainerOf(live.instance);
@@ -45,11 +46,16 @@ for (const [what, strike] of DEATHS) {
     // The shell of each has the word too.
     await livingAre(word, SLOTS);
 
-    await strike(container);
     const beganMs = performance.now();
-    for (const { status } of await Promise.all(running)) assert.equal(status, CallStatus.CALL_STATUS_LOST);
+    await strike(container);
+    for (const { status, fault } of await Promise.all(running)) {
+      assert.deepEqual([status, fault], [CallStatus.CALL_STATUS_LOST, Fault.FAULT_INFRASTRUCTURE]);
+    }
     const lostMs = performance.now() - beganMs;
-    for (const { status } of await Promise.all(queued)) assert.equal(status, CallStatus.CALL_STATUS_NOT_STARTED);
+    assert.ok(lostMs < lostMsMax, `the calls ended ${Math.round(lostMs)} ms after ${what}`);
+    for (const { status, fault } of await Promise.all(queued)) {
+      assert.deepEqual([status, fault], [CallStatus.CALL_STATUS_NOT_STARTED, Fault.FAULT_INFRASTRUCTURE]);
+    }
     for (const trajectory of trajectories) {
       const stream = await trajectory.stream();
       assert.equal((await stream.first("slotLost")).slotGeneration, 1);

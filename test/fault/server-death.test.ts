@@ -1,31 +1,18 @@
 // The server dies in the middle of its work, and the next one of its instance goes on: nothing is lost, nothing runs twice.
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { CallStatus, Fault } from "../../src/gen/switchyard/v1/call.js";
 import { CallState } from "../../src/gen/switchyard/v1/trajectory.js";
-import {
-  containersOf,
-  countProcesses,
-  eventually,
-  newInstance,
-  onlyContainerOf,
-  removeContainersOf,
-} from "../support/docker-engine.js";
-import { ServerProcess } from "../support/server-process.js";
+import { containersOf, countProcesses, eventually, onlyContainerOf } from "../support/docker-engine.js";
+import { instanceSettings, ServerProcess } from "../support/server-process.js";
 
 const TOKEN = "a-token";
-
-function settingsOf(t: TestContext, pool: object = {}) {
-  const instance = newInstance();
-  t.after(() => removeContainersOf(instance));
-  return { instance, pools: { default: { slots_per_container: 4, max_containers: 1, ...pool } } };
-}
 
 /** Runs once a call: what a call leaves to be counted. */
 const mark = (name: string) => `echo ${name} >> runs`;
 
 test("kill -9 of the server: the trajectory goes on where it was", async (t) => {
-  const settings = settingsOf(t);
+  const settings = instanceSettings(t);
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN, env: { NAME: "x" } });
   assert.equal((await before.bash(`${mark("acked")}; (sleep 300 & echo $! > daemon)`, { uniqId: "acked" })).output, "");
@@ -94,7 +81,7 @@ test("kill -9 of the server: the trajectory goes on where it was", async (t) => 
 });
 
 test("a running call that ends while no server lives is answered by the next one", async (t) => {
-  const settings = settingsOf(t);
+  const settings = instanceSettings(t);
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN });
   assert.equal((await before.bash("true")).status, CallStatus.CALL_STATUS_OK);
@@ -117,7 +104,7 @@ test("a running call that ends while no server lives is answered by the next one
 });
 
 test("another token, pool or env is refused after the server's death as before", async (t) => {
-  const settings = settingsOf(t);
+  const settings = instanceSettings(t);
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN, group: "g" });
   await before.bash("true");
@@ -131,7 +118,7 @@ test("another token, pool or env is refused after the server's death as before",
 });
 
 test("a trajectory that nobody comes back for ends with its lease, and its slot serves others", async (t) => {
-  const settings = { ...settingsOf(t, { slots_per_container: 1 }), lease: { default_s: 1 } };
+  const settings = { ...instanceSettings(t, { slots_per_container: 1 }), lease: { default_s: 1 } };
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN });
   await before.bash("echo secret > file");
@@ -145,7 +132,7 @@ test("a trajectory that nobody comes back for ends with its lease, and its slot 
 });
 
 test("ten deaths in a row, calls running at each: every call once, one result each", async (t) => {
-  const settings = settingsOf(t);
+  const settings = instanceSettings(t);
   const results = new Map<string, CallStatus>();
   let server = new ServerProcess(t, settings);
   for (let round = 0; round < 10; round += 1) {
@@ -178,7 +165,7 @@ test("ten deaths in a row, calls running at each: every call once, one result ea
 });
 
 test("its container dies, then the server: calls of the slot before are not run again, and their results come", async (t) => {
-  const settings = settingsOf(t);
+  const settings = instanceSettings(t);
   const first = new ServerProcess(t, settings);
   const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN });
   assert.equal((await before.bash(`${mark("kept")}; echo kept`, { uniqId: "kept" })).output, "kept");

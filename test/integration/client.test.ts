@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { TrajectoryEvent } from "../../src/client/events.js";
 import { CallRejectedError, SwitchyardClient, type ToolResult, type Trajectory } from "../../src/client/index.js";
-import { CutProxy } from "../support/cut-proxy.js";
+import { FaultProxy } from "../support/fault-proxy.js";
 import { type LiveService, startLive } from "../support/live-service.js";
 
 const BACKOFF = { initialMs: 10, maxMs: 200 };
@@ -32,8 +32,8 @@ function clientOf(scope: Scope, address: string, options = {}): SwitchyardClient
   return client;
 }
 
-async function proxied(scope: Scope): Promise<{ proxy: CutProxy; client: SwitchyardClient }> {
-  const proxy = await CutProxy.to(live.address);
+async function proxied(scope: Scope): Promise<{ proxy: FaultProxy; client: SwitchyardClient }> {
+  const proxy = await FaultProxy.start(live.address);
   scope.after(() => proxy.close());
   return { proxy, client: clientOf(scope, proxy.address) };
 }
@@ -86,7 +86,7 @@ test("a connection that is cut again and again: each call runs once, and its res
     );
     // At another moment of the calls each time: as they are written, or after the result of one of them.
     if (round % 5 > 0) await calls[(round % 5) - 1];
-    proxy.cut();
+    proxy.breakAll("reset");
     await next(reconnected, "reconnected");
     outcomes.push(...(await Promise.all(calls)));
   }
@@ -98,23 +98,23 @@ test("a connection that is cut again and again: each call runs once, and its res
   assert.deepEqual(new Set(outcomes.map(({ status }) => status)), new Set(["OK"]));
   assert.equal(results.length, 201);
   assert.equal(new Set(results).size, 201);
-  assert.equal(trajectory.incarnation !== "" && proxy.connections > 40, true);
+  assert.equal(trajectory.incarnation !== "" && proxy.accepted > 40, true);
 });
 
 test("a connection that falls silent: the stream moves to another one", async (t) => {
-  const proxy = await CutProxy.to(live.address);
+  const proxy = await FaultProxy.start(live.address);
   t.after(() => proxy.close());
   const client = clientOf(t, proxy.address, { silenceMs: 200 });
   const trajectory = await client.open();
   const events = trajectory.events();
   await trajectory.call("bash", { command: "echo once >> log" });
-  const connections = proxy.connections;
-  proxy.freeze();
+  const { accepted } = proxy;
+  for (const connection of proxy.connections) connection.freeze();
   const result = trajectory.call("bash", { command: "echo twice >> log; cat log" });
   assert.match((await next(events, "disconnected")).error.message, /silent for 200 ms/);
   assert.equal((await next(events, "reconnected")).resumed, true);
   assert.equal((await result).output, "once\ntwice");
-  assert.ok(proxy.connections > connections);
+  assert.ok(proxy.accepted > accepted);
   await trajectory.close();
 });
 
@@ -131,7 +131,7 @@ test("after the lease: calls that were sent end LOST, those that were not are se
   const unsent = trajectory.call("bash", { command: "ls" });
   const guarded = trajectory.call("bash", { command: "cat file" }, { slotGeneration: trajectory.slotGeneration });
   await live.statusIs(({ pools }) => pools.every(({ slotsLeased }) => slotsLeased === 0));
-  proxy.mend();
+  proxy.target = live.address;
   const lost = await sent;
   assert.deepEqual([lost.status, lost.fault, lost.local], ["LOST", "INFRASTRUCTURE", true]);
   assert.deepEqual([(await guarded).status, (await guarded).local], ["NOT_STARTED", true]);
@@ -151,7 +151,7 @@ test("onLifeLost fail: the trajectory fails with TRAJECTORY_UNKNOWN instead of b
   await next(events, "disconnected");
   await live.statusIs(({ pools }) => pools.every(({ slotsLeased }) => slotsLeased === 0));
   const call = trajectory.call("bash", { command: "true" });
-  proxy.mend();
+  proxy.target = live.address;
   await assert.rejects(call, { reason: "TRAJECTORY_UNKNOWN", code: "NOT_FOUND" });
 });
 
@@ -308,12 +308,12 @@ test("the package exports it", async (t) => {
 test("1,000 trajectories at once over three connections, cut in between", async (t) => {
   const { proxy, client } = await proxied(t);
   const opened = await Promise.all(Array.from({ length: 1_000 }, () => client.open()));
-  assert.equal(proxy.connections, 3);
+  assert.equal(proxy.accepted, 3);
   const ask = (trajectory: Trajectory) => Promise.all([1, 2, 3].map((n) => trajectory.call("nonsense", { n })));
   const before = await Promise.all(opened.map(ask));
   const reconnected = opened.map((trajectory) => next(trajectory.events(), "reconnected"));
   const during = Promise.all(opened.map(ask));
-  proxy.cut();
+  proxy.breakAll("reset");
   assert.deepEqual(new Set((await Promise.all(reconnected)).map(({ resumed }) => resumed)), new Set([true]));
   const results = [...before, ...(await during)].flat();
   assert.equal(results.length, 6_000);

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { after, before, type TestContext, test } from "node:test";
 import { type OutputChunk, SwitchyardClient } from "../../src/client/index.js";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
-import { CutProxy } from "../support/cut-proxy.js";
+import { FaultProxy } from "../support/fault-proxy.js";
 import { type LiveService, startLive } from "../support/live-service.js";
 import { heard, outputsOf } from "../support/output-frames.js";
 
@@ -169,7 +169,7 @@ test("a stream that breaks goes on where the client was, or from the beginning f
 });
 
 test("the client library goes on by itself: each byte once", async (t) => {
-  const proxy = await CutProxy.to(live.address);
+  const proxy = await FaultProxy.start(live.address);
   t.after(() => proxy.close());
   const trajectory = await clientOf(t, proxy.address).open();
   let [text, missing, cuts] = ["", 0, 0];
@@ -182,7 +182,7 @@ test("the client library goes on by itself: each byte once", async (t) => {
         missing += gap;
         if (text.length < 10 * (cuts + 1) || cuts === 3) return;
         cuts += 1;
-        proxy.cut();
+        proxy.breakAll("reset");
       },
     },
   );

@@ -22,6 +22,8 @@ export interface Faults {
   readonly blackHole?: readonly Direction[];
 }
 
+/** Nobody listens there. */
+const NOWHERE = "127.0.0.1:1";
 const DIRECTIONS: readonly Direction[] = ["up", "down"];
 
 /** One connection of a client, and the one to the server that it became. */
@@ -30,6 +32,7 @@ export class ProxiedConnection {
   readonly passed = { up: 0, down: 0 };
   /** Whether bytes were swallowed, so that it cannot heal. */
   swallowed = false;
+  #frozen = false;
   /** One end gave up; the other may not know. */
   readonly closedBy: { readonly client: Promise<void>; readonly server: Promise<void> };
   readonly closed: Promise<void>;
@@ -56,6 +59,11 @@ export class ProxiedConnection {
     server.once("error", () => reset(client));
   }
 
+  /** Stays open and carries nothing any more. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
   break(how: Break): void {
     for (const socket of this.#sockets) {
       if (how === "reset") reset(socket);
@@ -74,10 +82,10 @@ export class ProxiedConnection {
     if (this.#cutIfDue(direction)) return;
     try {
       for await (const chunk of from) await this.#pass(chunk, to, direction);
-      if (!this.faults().blackHole?.includes(direction)) to.end();
+      if (!this.#swallows(direction)) to.end();
     } catch {
       // A reset is passed on as one.
-      if (!this.faults().blackHole?.includes(direction)) reset(to);
+      if (!this.#swallows(direction)) reset(to);
     }
   }
 
@@ -86,8 +94,8 @@ export class ProxiedConnection {
     if (delay) await pause(this.random.whole(delay.minMs, delay.maxMs));
     for (let rest = chunk; rest.length > 0; ) {
       // Asked for each piece, as faults may come in the middle of a chunk.
-      const { blackHole, cut } = this.faults();
-      if (blackHole?.includes(direction)) {
+      const { cut } = this.faults();
+      if (this.#swallows(direction)) {
         this.swallowed = true;
         return;
       }
@@ -99,6 +107,10 @@ export class ProxiedConnection {
       rest = rest.subarray(length);
       if (slice) await nextTurn();
     }
+  }
+
+  #swallows(direction: Direction): boolean {
+    return this.#frozen || this.faults().blackHole?.includes(direction) === true;
   }
 
   #cutIfDue(direction: Direction): boolean {
@@ -185,6 +197,12 @@ export class FaultProxy {
   /** Swallows everything from now on. */
   blackHole(directions: readonly Direction[] = DIRECTIONS): void {
     this.set({ blackHole: directions });
+  }
+
+  /** Those who come are refused, and those who are here are cut, until there is a target again. */
+  sever(): void {
+    this.target = NOWHERE;
+    this.breakAll("reset");
   }
 
   breakAll(how: Break): void {

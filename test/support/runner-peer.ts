@@ -16,7 +16,7 @@ const NONCE = "abc";
 const EPOCH = 9;
 export const KEY = Buffer.alloc(32, 1);
 export const NEVER = new AbortController().signal;
-export const READY = { isolation: "namespace", isolationReason: "", pid: 1 };
+export const READY = { isolation: "namespace", isolationReason: "" };
 
 export type Say = Parameters<typeof RunnerFrame.fromPartial>[0]["frame"];
 export type Heard = NonNullable<ServerFrame["frame"]>;

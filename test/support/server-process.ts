@@ -11,6 +11,7 @@ import { stringify } from "yaml";
 import { GetStatusRequest, type GetStatusResponse } from "../../src/gen/switchyard/v1/status.js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import type { Open } from "../../src/gen/switchyard/v1/trajectory.js";
+import { newInstance, removeContainersOf } from "./docker-engine.js";
 import { TrajectoryClient } from "./trajectory-client.js";
 
 const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
@@ -102,4 +103,15 @@ export class ServerProcess {
       );
     });
   }
+}
+
+/** Of an instance of the test's own, for servers that follow each other; what the last one leaves is removed. */
+export function instanceSettings(
+  test: { after(cleanUp: () => Promise<void>): void },
+  pool: object = {},
+  settings: object = {},
+) {
+  const instance = newInstance();
+  test.after(() => removeContainersOf(instance));
+  return { instance, pools: { default: { slots_per_container: 4, max_containers: 1, ...pool } }, ...settings };
 }

@@ -33,7 +33,7 @@ test("a runner that is up before its engine has said so is made ready like any o
   const peer = new Peer();
   await peer.begin({ ready: undefined, slots: [] });
   const started = peer.client.start(new AbortController().signal);
-  await peer.say({ $case: "ready", value: { isolation: "namespace", pid: 1 } });
+  await peer.say({ $case: "ready", value: { isolation: "namespace" } });
   await started;
   assert.deepEqual([peer.client.isolation, peer.lost], ["namespace", undefined]);
 });

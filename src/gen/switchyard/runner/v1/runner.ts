@@ -131,8 +131,6 @@ export interface Ready {
   isolation: string;
   /** Why a stronger isolation could not be had; empty when the strongest is in force. */
   isolationReason: string;
-  /** Process id of the runner in its own view. */
-  pid: number;
 }
 
 /** Opens a slot: an empty workspace and a fresh sandbox around it. */
@@ -1226,7 +1224,7 @@ export const SlotLimits: MessageFns<SlotLimits> = {
 };
 
 function createBaseReady(): Ready {
-  return { isolation: "", isolationReason: "", pid: 0 };
+  return { isolation: "", isolationReason: "" };
 }
 
 export const Ready: MessageFns<Ready> = {
@@ -1236,9 +1234,6 @@ export const Ready: MessageFns<Ready> = {
     }
     if (message.isolationReason !== "") {
       writer.uint32(18).string(message.isolationReason);
-    }
-    if (message.pid !== 0) {
-      writer.uint32(24).uint32(message.pid);
     }
     return writer;
   },
@@ -1272,14 +1267,6 @@ export const Ready: MessageFns<Ready> = {
             message.isolationReason = reader.string();
             continue;
           }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.pid = reader.uint32();
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1299,7 +1286,6 @@ export const Ready: MessageFns<Ready> = {
     const message = createBaseReady();
     message.isolation = object.isolation ?? "";
     message.isolationReason = object.isolationReason ?? "";
-    message.pid = object.pid ?? 0;
     return message;
   },
 };
