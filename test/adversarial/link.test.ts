@@ -104,7 +104,7 @@ async function forge(arena: Arena, forgery: Forgery): Promise<string> {
   const args = [fd, chunk, bytes(epochOfName(Name)).toString("base64"), Math.ceil(times), lingerS].join(" ");
   let said = "";
   const slot = await arena.slotAfter(async () => {
-    said = (await attacker.bash(`python3 program ${args}`, { uniqId: FORGER, timeout: seconds(90) })).output;
+    said = (await attacker.bash(`python3 program ${args}`, { uniqId: FORGER, timeout: seconds(240) })).output;
     if (!said.startsWith("prevented")) await attacker.first("slotLost");
   });
   if (slot === "slot kept") return said.startsWith("prevented") ? "prevented" : `no effect: ${said}`;

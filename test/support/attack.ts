@@ -39,7 +39,7 @@ export interface Attack {
   readonly pool?: object;
   /** Settings of the server beside its pool. */
   readonly settings?: object;
-  /** How long one level may take; 120 s when absent. */
+  /** How long one level may take before it counts as hung; 300 s when absent. */
   readonly timeoutS?: number;
   /** What the attack came to. */
   readonly run: (arena: Arena) => Promise<string>;
@@ -63,7 +63,7 @@ export function attack(it: Attack): void {
   }
   if (it.whole && !isWhole) return;
   for (const level of isWhole ? levels : levels.filter((name) => name === "namespace")) {
-    test(`${it.name} [${level}]`, { timeout: (it.timeoutS ?? 120) * 1000 }, async (t) => {
+    test(`${it.name} [${level}]`, { timeout: (it.timeoutS ?? 300) * 1000 }, async (t) => {
       const live = await startDocker(t, { ...LEVELS[level], ...it.pool }, it.settings);
       const expected = it.expected[level];
       const note = (outcome: string) => record({ attack: it.name, level, outcome, expected });
