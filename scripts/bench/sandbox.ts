@@ -80,7 +80,7 @@ async function openContainers(backend: Backend, level: string): Promise<Containe
   const count = level === "container" ? SLOTS : 1;
   const containers: Container[] = [];
   for (let at = 0; at < count; at++) {
-    const container = await backend.startContainer(level, AbortSignal.timeout(60_000));
+    const container = await backend.startContainer(level, AbortSignal.timeout(60_000), () => undefined);
     for (let slot = 0; slot < container.runner.slots; slot++) await container.runner.openSlot(slot);
     containers.push(container);
   }

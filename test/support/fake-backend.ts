@@ -26,6 +26,8 @@ export interface FakeBehaviour {
   destroyMs: number;
   /** Whether an aborted start rejects; else it comes up all the same. */
   heedsAbort: boolean;
+  /** Whether a start that fails leaves a container that could not be destroyed at once. */
+  leaves: boolean;
   /** Whether a container can be left to the next server. */
   outlives: boolean;
   /** Throw to make the step fail. */
@@ -42,6 +44,7 @@ const CALM: FakeBehaviour = {
   closeMs: 5,
   destroyMs: 100,
   heedsAbort: true,
+  leaves: false,
   outlives: true,
   onStart: () => undefined,
   onOpen: () => undefined,
@@ -73,15 +76,27 @@ export class FakeBackend implements Backend {
   }
   async close(): Promise<void> {}
 
-  async startContainer(_pool: string, signal: AbortSignal): Promise<FakeContainer> {
+  async startContainer(
+    _pool: string,
+    signal: AbortSignal,
+    onLeft: (container: Container) => void,
+  ): Promise<FakeContainer> {
     this.starts += 1;
     this.#starting += 1;
     this.peak = Math.max(this.peak, this.#starting + this.containers.size);
     const id = `c${this.starts}`;
     try {
       await this.#sleepUnlessAborted(this.behaviour.startMs, signal);
-      this.behaviour.onStart();
       const container = new FakeContainer(id, this);
+      try {
+        this.behaviour.onStart();
+      } catch (error) {
+        if (this.behaviour.leaves) {
+          this.containers.add(container);
+          onLeft(container);
+        }
+        throw error;
+      }
       this.containers.add(container);
       return container;
     } finally {

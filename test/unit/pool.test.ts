@@ -357,6 +357,34 @@ describe("a container that dies", () => {
   });
 });
 
+describe("a start that fails", () => {
+  test("and leaves a container: that is destroyed as soon as it can be, and counts until then", async () => {
+    const { clock, backend, acquire, started, got } = setUp(
+      { minContainers: 0, maxContainers: 1 },
+      { leaves: true, onStart: failing(atCalls(1)), onDestroy: failing(atCalls(1, 2, 3), "engine is away") },
+    );
+    await started();
+    const ask = acquire();
+    await clock.advance(600);
+    assert.deepEqual(ids(backend), ["c1"]);
+    await clock.advance(6000);
+    assert.equal(got(ask).id, "c2:0");
+    assert.deepEqual(ids(backend), ["c2"]);
+    assert.equal(backend.peak, 1);
+  });
+
+  test("whose container goes slowly: who waits is served once it is gone", async () => {
+    const { clock, acquire, started, got } = setUp(
+      { minContainers: 0, maxContainers: 1 },
+      { onOpen: failing(atCalls(1)), destroyMs: 10_000 },
+    );
+    await started();
+    const ask = acquire();
+    await clock.advance(12_000);
+    assert.equal(got(ask).id, "c2:0");
+  });
+});
+
 describe("a sandbox that dies by itself", () => {
   test("its holder learns it, and the slot is wiped before anyone gets it again", async () => {
     const { clock, backend, pool, acquire, started, got, container } = setUp({ maxContainers: 1 });

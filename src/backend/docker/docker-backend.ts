@@ -92,25 +92,12 @@ export class DockerBackend implements Backend {
     return adopted.flatMap((it) => (it.status === "fulfilled" && it.value ? [it.value] : []));
   }
 
-  async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
+  async startContainer(pool: string, signal: AbortSignal, onLeft: (container: Container) => void): Promise<Container> {
     const settings = this.options.pools.get(pool);
     if (!settings) throw new SwitchyardError("UNKNOWN_POOL", `no pool is named ${pool}`);
-    const identity = {
-      instance: this.options.instance,
-      pool,
-      nonce: randomBytes(16).toString("hex"),
-      key: randomBytes(32),
-      init: initFrame(settings, this.options.uids),
-      settings: this.#fingerprint(settings),
-    };
     try {
       signal.throwIfAborted();
-      // Not to be aborted: the daemon would go on making a container that nobody knows of.
-      const created = await this.#docker.createContainer({
-        name: containerName(identity.instance, identity.nonce, this.#epoch),
-        ...containerOptions(identity, settings, { runtimeVolume: this.#runtimeVolume, liveRestore: this.#liveRestore }),
-      });
-      const container = this.#contain(created, { ...identity, hasNetwork: settings.network !== "none" });
+      const { created, container } = await this.#create(pool, settings, onLeft);
       try {
         await container.attach();
         signal.throwIfAborted();
@@ -118,7 +105,7 @@ export class DockerBackend implements Backend {
         await container.runner.start(signal);
         this.#admitIsolation(container, settings);
       } catch (error) {
-        await container.destroy();
+        await this.#discard(container, onLeft);
         throw error;
       }
       return container;
@@ -128,7 +115,46 @@ export class DockerBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#containers].map((container) => container.destroy()));
+    const ends = await Promise.allSettled([...this.#containers].map((container) => container.destroy()));
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
+  }
+
+  /** Not to be aborted: the daemon would go on making a container that nobody knows of. */
+  async #create(pool: string, settings: DockerPool & RunnerSettings, onLeft: (container: Container) => void) {
+    const identity = {
+      instance: this.options.instance,
+      pool,
+      nonce: randomBytes(16).toString("hex"),
+      key: randomBytes(32),
+      init: initFrame(settings, this.options.uids),
+      settings: this.#fingerprint(settings),
+    };
+    const name = containerName(identity.instance, identity.nonce, this.#epoch);
+    const known = { ...identity, hasNetwork: settings.network !== "none" };
+    try {
+      const options = { runtimeVolume: this.#runtimeVolume, liveRestore: this.#liveRestore };
+      const created = await this.#docker.createContainer({ name, ...containerOptions(identity, settings, options) });
+      return { created, container: this.#contain(created, known) };
+    } catch (error) {
+      // A daemon that gave no answer may have made it all the same.
+      if (statusCode(error) === undefined) {
+        await this.#discard(this.#contain(this.#docker.getContainer(name), known), onLeft);
+      }
+      throw error;
+    }
+  }
+
+  /** Of a start that failed; why it did is what its caller is told. */
+  async #discard(container: Container, onLeft: (container: Container) => void): Promise<void> {
+    try {
+      await container.destroy();
+    } catch (error) {
+      this.options.log.warn(
+        { container_id: container.id, error: messageOf(error) },
+        "a failed start leaves a container",
+      );
+      onLeft(container);
+    }
   }
 
   #contain(created: Docker.Container, identity: ConstructorParameters<typeof DockerContainer>[2]): DockerContainer {
