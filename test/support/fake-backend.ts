@@ -24,6 +24,8 @@ export interface FakeBehaviour {
   openMs: number;
   closeMs: number;
   destroyMs: number;
+  /** Whether a container opens and closes its slots one after another. */
+  crowded: boolean;
   /** Whether an aborted start rejects; else it comes up all the same. */
   heedsAbort: boolean;
   /** Whether a start that fails leaves a container that could not be destroyed at once. */
@@ -43,6 +45,7 @@ const CALM: FakeBehaviour = {
   openMs: 5,
   closeMs: 5,
   destroyMs: 100,
+  crowded: false,
   heedsAbort: true,
   leaves: false,
   outlives: true,
@@ -150,6 +153,7 @@ export class FakeContainer implements Container, Runner {
   left = false;
   readonly #holders = new Map<number, string>();
   readonly #calls = new Map<number, FakeCall>();
+  #lastWork: Promise<void> = Promise.resolve();
   #lose: (why: SwitchyardError) => void = () => undefined;
   #dead: SwitchyardError | undefined;
   #slotFailed: (slot: number, error: SwitchyardError) => void = () => undefined;
@@ -290,7 +294,9 @@ export class FakeContainer implements Container, Runner {
 
   async #work(ms: number): Promise<void> {
     if (this.#dead) throw this.#dead;
-    await this.backend.sleep(ms);
+    const before = this.backend.behaviour.crowded ? this.#lastWork : Promise.resolve();
+    this.#lastWork = before.then(() => this.backend.sleep(ms));
+    await this.#lastWork;
     if (this.#dead) throw this.#dead;
   }
 

@@ -357,6 +357,33 @@ describe("a container that dies", () => {
   });
 });
 
+describe("a crowd of slots, one slow after another", () => {
+  const CROWD = { slotsPerContainer: 50, maxContainers: 1, slotTimeoutS: 30, startTimeoutS: 200 };
+
+  test("is opened: none counts as hung while others get open", async () => {
+    const { clock, pool } = setUp(CROWD, { openMs: 1000, crowded: true });
+    const up = pool.start();
+    await clock.advance(60_000);
+    await up;
+    assert.equal(pool.status().slotsReady, 50);
+  });
+
+  test("is wiped: the container goes on, and its other trajectories' slots with it", async () => {
+    const { clock, backend, pool, acquire, started, got } = setUp(CROWD);
+    await started();
+    const asks = Array.from({ length: 50 }, () => acquire());
+    await settled();
+    Object.assign(backend.behaviour, { closeMs: 1000, crowded: true });
+    const wiped = Promise.all(asks.slice(1).map((ask) => pool.release(got(ask))));
+    await clock.advance(60_000);
+    assert.deepEqual(new Set(await wiped), new Set([true]));
+    const next = acquire();
+    await clock.advance(1000);
+    assert.match(got(next).id, /^c1:/);
+    assert.deepEqual(asks[0]?.lost, []);
+  });
+});
+
 describe("a start that fails", () => {
   test("and leaves a container: that is destroyed as soon as it can be, and counts until then", async () => {
     const { clock, backend, acquire, started, got } = setUp(
