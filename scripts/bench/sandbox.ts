@@ -1,6 +1,7 @@
 // `npm run bench:sandbox`: what a command costs in a slot of each isolation level, beside its floor (posix_spawn of
 // `bash -c true` in C) and its rival (bubblewrap for each command), in the same run. Rounds are interleaved and medians
-// taken, since the machine may be shared. Exit 1 when `namespace` misses the ratios that it promises.
+// taken, since the machine may be shared. Exit 1 when `namespace` misses the ratios that it promises. It needs Docker, and
+// on this machine itself bubblewrap and a C compiler.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import { packageFile } from "../../src/backend/package-files.js";
 import { UidBlock } from "../../src/backend/uid-block.js";
 import { poolSettings } from "../../src/cli/compose.js";
 import { loadConfig } from "../../src/config/load.js";
+import { needPrograms } from "../need-programs.js";
 import { median, percentile, table } from "./figures.js";
 import { idleMemory } from "./memory.js";
 
@@ -29,6 +31,18 @@ interface Contestant {
 }
 
 async function main(): Promise<number> {
+  needPrograms({ bwrap: "bubblewrap", bash: "bash", cc: "gcc libc6-dev" });
+  const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
+  try {
+    const floorProgram = join(folder, "floor");
+    execFileSync("cc", ["-O2", "-o", floorProgram, packageFile("scripts", "bench", "floor.c")]);
+    return await bench(floorProgram);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function bench(floorProgram: string): Promise<number> {
   const backend = await startBackend();
   const levels = ["namespace", "uid", "container"];
   try {
@@ -39,7 +53,7 @@ async function main(): Promise<number> {
       { name: "bwrap per command", run: () => spawned("bwrap", BWRAP) },
       ...levels.map((level) => ({ name: `slot: ${level}`, run: runnerOf(containers.get(level) ?? []) })),
     ];
-    return report(await measure(contestants), levels, containers);
+    return report(await measure(contestants, floorProgram), levels, containers);
   } finally {
     await backend.close();
   }
@@ -80,7 +94,7 @@ async function openContainers(backend: Backend, level: string): Promise<Containe
   const count = level === "container" ? SLOTS : 1;
   const containers: Container[] = [];
   for (let at = 0; at < count; at++) {
-    const container = await backend.startContainer(level, AbortSignal.timeout(60_000));
+    const container = await backend.startContainer(level, AbortSignal.timeout(60_000), () => undefined);
     for (let slot = 0; slot < container.runner.slots; slot++) await container.runner.openSlot(slot);
     containers.push(container);
   }
@@ -118,10 +132,7 @@ interface Figures {
   readonly loadedMs: number[];
 }
 
-async function measure(contestants: readonly Contestant[]) {
-  const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
-  const floorProgram = join(folder, "floor");
-  execFileSync("cc", ["-O2", "-o", floorProgram, packageFile("scripts", "bench", "floor.c")]);
+async function measure(contestants: readonly Contestant[], floorProgram: string) {
   const floor: number[] = [];
   const figures = new Map<string, Figures>(
     contestants.map(({ name }) => [name, { perSecond: [], idleMs: [], loadedMs: [] }]),
@@ -138,7 +149,6 @@ async function measure(contestants: readonly Contestant[]) {
       of.loadedMs.push(...loaded);
     }
   }
-  rmSync(folder, { recursive: true });
   return { floor: median(floor), figures };
 }
 
@@ -206,5 +216,10 @@ function report(
   return kept ? 0 : 1;
 }
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
 process.exit();

@@ -16,9 +16,10 @@ export interface Backend {
   adopt(): Promise<readonly AdoptedContainer[]>;
   /**
    * Starts one container of the named pool. Resolves when its runner has answered a probe call, never before.
-   * Rejects with BACKEND_UNAVAILABLE or SANDBOX_UNAVAILABLE, or when `signal` aborts; then nothing is left behind.
+   * Rejects with BACKEND_UNAVAILABLE or SANDBOX_UNAVAILABLE, or when `signal` aborts; then nothing is left behind, but for
+   * what could not be destroyed at once: `onLeft` has been given that, to destroy it.
    */
-  startContainer(pool: string, signal: AbortSignal): Promise<Container>;
+  startContainer(pool: string, signal: AbortSignal, onLeft: (container: Container) => void): Promise<Container>;
   /** Destroys whatever containers are left, but for those that were left to the next server. */
   close(): Promise<void>;
 }

@@ -97,7 +97,8 @@ export class SwitchyardClient {
   readonly #backoff: Backoff;
   readonly #times: SessionTimes;
   readonly #trajectories = new Set<Trajectory>();
-  #closed = false;
+  /** Aborted when it is closed. */
+  readonly #closed = new AbortController();
 
   /** `address`: `host:port`, or another target that gRPC knows. Connects when something is asked for. */
   constructor(address: string, options: ClientOptions = {}) {
@@ -189,12 +190,12 @@ export class SwitchyardClient {
   }
 
   /**
-   * Cuts every stream and connection: pending calls reject with `CLOSED`. It tells the server nothing: what was not closed or
+   * Cuts every stream and connection: pending calls and requests reject with `CLOSED`. It tells the server nothing: what was not closed or
    * released before goes on there until its lease ends.
    */
   close(): void {
-    this.#closed = true;
     const error = new SwitchyardClientError("CLOSED", "the client was closed");
+    this.#closed.abort(error);
     for (const trajectory of [...this.#trajectories]) trajectory.abandon(error);
     this.#pool.close();
   }
@@ -211,11 +212,11 @@ export class SwitchyardClient {
       random: Math.random,
       backoff: this.#backoff,
       timeoutMs: this.#times.reconnectTimeoutMs,
-      signal,
+      signals: signal ? [this.#closed.signal, signal] : [this.#closed.signal],
     });
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new SwitchyardClientError("CLOSED", "the client was closed");
+    this.#closed.signal.throwIfAborted();
   }
 }

@@ -15,8 +15,8 @@ export interface UnaryOptions {
   readonly backoff: Backoff;
   /** For all attempts together. */
   readonly timeoutMs: number;
-  /** Aborted: the promise rejects with its reason. */
-  readonly signal?: AbortSignal | undefined;
+  /** Aborted, one of them: the promise rejects with its reason. */
+  readonly signals: readonly AbortSignal[];
 }
 
 export interface UnaryMethod<T> {
@@ -26,15 +26,15 @@ export interface UnaryMethod<T> {
 
 type Answer<T> = { readonly response: T } | { readonly failure: Failure };
 
-/** Rejects with the server's reason, with UNREACHABLE when the time is over, or with the signal's reason. */
+/** Rejects with the server's reason, with UNREACHABLE when the time is over, or with a signal's reason. */
 export async function request<T>(method: UnaryMethod<T>, bytes: Uint8Array, options: UnaryOptions): Promise<T> {
-  const { clock, backoff, random, timeoutMs, signal } = options;
+  const { clock, backoff, random, timeoutMs, signals } = options;
   const deadlineMs = clock.now() + timeoutMs;
   for (let attempt = 0; ; attempt += 1) {
-    signal?.throwIfAborted();
+    throwIfAborted(signals);
     const answer = await once(method, bytes, options);
     if ("response" in answer) return answer.response;
-    signal?.throwIfAborted();
+    throwIfAborted(signals);
     const { error, retry } = answer.failure;
     if (!retry) throw error;
     const waitMs = fullJitterMs(attempt, backoff, random);
@@ -42,12 +42,12 @@ export async function request<T>(method: UnaryMethod<T>, bytes: Uint8Array, opti
       const message = `no answer in time; the last attempt: ${error.message}`;
       throw new SwitchyardClientError("UNREACHABLE", message, { cause: error });
     }
-    await waited(waitMs, clock, signal);
+    await waited(waitMs, clock, signals);
   }
 }
 
 /** No deadline of gRPC: an Execute may rightly take as long as its call, and a dead connection is found by keepalive. */
-function once<T>(method: UnaryMethod<T>, bytes: Uint8Array, { pool, signal }: UnaryOptions): Promise<Answer<T>> {
+function once<T>(method: UnaryMethod<T>, bytes: Uint8Array, { pool, signals }: UnaryOptions): Promise<Answer<T>> {
   const lease = pool.acquire();
   return new Promise<Answer<T>>((resolve, reject) => {
     const call = lease.client.makeUnaryRequest(
@@ -64,19 +64,31 @@ function once<T>(method: UnaryMethod<T>, bytes: Uint8Array, { pool, signal }: Un
         else reject(new SwitchyardClientError("UNKNOWN", "an answer without a message"));
       },
     );
-    const forget = onAbort(signal, () => call.cancel());
+    const forget = onAnyAbort(signals, () => call.cancel());
   });
 }
 
-function waited(ms: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
+function throwIfAborted(signals: readonly AbortSignal[]): void {
+  for (const signal of signals) signal.throwIfAborted();
+}
+
+/** As onAbort, of whichever is the first. */
+function onAnyAbort(signals: readonly AbortSignal[], act: (signal: AbortSignal) => void): () => void {
+  const forgets = signals.map((signal) => onAbort(signal, () => act(signal)));
+  return () => {
+    for (const forget of forgets) forget();
+  };
+}
+
+function waited(ms: number, clock: Clock, signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(ms, () => {
       forget();
       resolve();
     });
-    const forget = onAbort(signal, () => {
+    const forget = onAnyAbort(signals, (signal) => {
       timer.cancel();
-      reject(signal?.reason);
+      reject(signal.reason);
     });
   });
 }

@@ -14,7 +14,7 @@ export interface PoolLimits {
   readonly idleTtlS: number;
   /** A start that takes longer has failed, in seconds. */
   readonly startTimeoutS: number;
-  /** Opening or wiping one slot has failed when it takes longer, in seconds. */
+  /** Opening or wiping one slot has failed when it takes longer and no other of its container gets done, in seconds. */
   readonly slotTimeoutS: number;
   /** Pause after the first failed start, in milliseconds; doubles with each further one. */
   readonly backoffMs: number;

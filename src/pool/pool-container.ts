@@ -5,6 +5,7 @@ import type { AdoptedSlot, Container } from "../backend/backend.js";
 import type { Clock } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import { Patience } from "../core/patience.js";
 import { type LeasedSlot, Slot, type SlotState } from "./slot.js";
 
 export interface PoolContainerOptions {
@@ -22,6 +23,8 @@ export class PoolContainer {
   readonly container: Container;
   readonly slots: readonly Slot[];
   readonly #releases = new WeakMap<LeasedSlot, Promise<boolean>>();
+  /** With the openings and wipes of its slots. */
+  readonly #patience: Patience;
   /** Rejects what waits for the runner, when it dies. */
   readonly #giveUps = new Set<(why: SwitchyardError) => void>();
   /** Slots whose sandbox died before they were known to be open. */
@@ -35,6 +38,7 @@ export class PoolContainer {
     const { slots } = options.container.runner;
     this.slots = Array.from({ length: slots }, (_, index) => new Slot(options.container, index));
     this.#freeSinceMs = options.clock.now();
+    this.#patience = new Patience(options.clock, options.slotTimeoutS * 1000);
     void options.container.runner.lost.then((why) => this.die(why));
     options.container.runner.onSlotFailed((index, why) => this.#slotFailed(index, why));
   }
@@ -198,22 +202,25 @@ export class PoolContainer {
     this.options.log[level](fields, message);
   }
 
-  /** Waits for the runner, but not longer than slotTimeoutS, nor past its death. */
+  /** Waits for the runner, but not while slotTimeoutS pass without any answer, nor past its death. */
   #within(work: () => Promise<void>): Promise<void> {
-    const { clock, slotTimeoutS } = this.options;
+    const { slotTimeoutS } = this.options;
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
-        timer.cancel();
+        limit.cancel();
         this.#giveUps.delete(giveUp);
         act();
       };
       const giveUp = (why: SwitchyardError) => settle(() => reject(why));
       const late = new SwitchyardError("RUNNER_LOST", `runner did not answer within ${slotTimeoutS} s`);
-      const timer = clock.after(slotTimeoutS * 1000, () => giveUp(late));
+      const limit = this.#patience.begin(() => giveUp(late));
       this.#giveUps.add(giveUp);
       if (this.#lost) return giveUp(this.#lost);
       (async () => work())().then(
-        () => settle(resolve),
+        () => {
+          this.#patience.done();
+          settle(resolve);
+        },
         (error: unknown) => settle(() => reject(error)),
       );
     });

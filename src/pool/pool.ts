@@ -59,7 +59,7 @@ export class Pool {
 
   constructor(private readonly options: PoolOptions) {
     this.#limits = poolLimits(options.limits);
-    this.#remover = new Remover(options.clock, options.log, this.#limits);
+    this.#remover = new Remover(options.clock, options.log, this.#limits, () => this.#tend());
   }
 
   get name(): string {
@@ -205,7 +205,7 @@ export class Pool {
       if (!member.finished) continue;
       this.#members.delete(member);
       this.options.log.info({ ...this.#fields(member), lost: member.lost }, "container ends");
-      void this.#remover.remove(member.container).then(() => this.#tend());
+      void this.#remover.remove(member.container);
     }
   }
 

@@ -16,6 +16,8 @@ export class Remover {
     private readonly clock: Clock,
     private readonly log: Logger,
     private readonly limits: PoolLimits,
+    /** A container is gone, and counts no longer. */
+    private readonly onGone: () => void,
   ) {}
 
   /** Containers that are not gone yet. */
@@ -25,7 +27,10 @@ export class Remover {
 
   /** Resolves when the container is gone; when closing, after the last attempt. */
   remove(container: Container): Promise<void> {
-    const removal = this.#destroy(container).finally(() => this.#removals.delete(removal));
+    const removal = this.#destroy(container).finally(() => {
+      this.#removals.delete(removal);
+      this.onGone();
+    });
     this.#removals.add(removal);
     return removal;
   }

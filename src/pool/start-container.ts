@@ -16,11 +16,11 @@ export interface StartOptions extends Omit<PoolContainerOptions, "container" | "
 }
 
 export async function startContainer(options: StartOptions): Promise<PoolContainer> {
-  const { pool, backend, clock, limits, abort } = options;
+  const { pool, backend, clock, limits, remover, abort } = options;
   const late = new SwitchyardError("BACKEND_UNAVAILABLE", `container did not start within ${limits.startTimeoutS} s`);
   const deadline = clock.after(limits.startTimeoutS * 1000, () => abort.abort(late));
   try {
-    const container = await backend.startContainer(pool, abort.signal);
+    const container = await backend.startContainer(pool, abort.signal, (left) => void remover.remove(left));
     return await openSlots(container, options);
   } catch (error) {
     throw abort.signal.aborted ? abort.signal.reason : error;

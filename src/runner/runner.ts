@@ -17,7 +17,7 @@ import { Gate } from "./gate.js";
 import { operate, textOf } from "./operate.js";
 import { proveIsolation } from "./proof.js";
 import type { SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
-import { Slot, type SlotSettings } from "./slot.js";
+import { patienceWithSandboxes, Slot, type SlotSettings } from "./slot.js";
 import { SlotCalls } from "./slot-calls.js";
 import { Watch, type WatchedSlot } from "./watch.js";
 
@@ -53,6 +53,7 @@ export class Runner {
   #grace: NodeJS.Timeout | undefined;
   /** Of a hundred slots that start at once each would be slow, and taken for dead. */
   readonly #openings = new Gate(OPENINGS_MAX);
+  readonly #patience = patienceWithSandboxes();
   #ending = false;
 
   constructor(
@@ -166,7 +167,8 @@ export class Runner {
     const limits = slotLimits(init);
     // A sandbox that is the whole container runs what it runs as the image's own user.
     const uid = init.uidBase > 0 && init.isolation !== "container" ? { uid: init.uidBase + index } : {};
-    return { slotsFolder, hidden, perl, limits, allowNetwork: init.allowNetwork, ...uid };
+    const { allowNetwork } = init;
+    return { slotsFolder, hidden, perl, limits, allowNetwork, patience: this.#patience, ...uid };
   }
 
   #makePlace(init: Init, index: number, kind: SandboxKind): Place {

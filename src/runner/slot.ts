@@ -8,6 +8,8 @@ import { randomBytes } from "node:crypto";
 import { chownSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { systemClock, type Timer } from "../core/clock.js";
+import { Patience } from "../core/patience.js";
 import { removeTree } from "../core/remove-tree.js";
 import { Launcher, SEARCH_PATH } from "./sandbox/launcher.js";
 import type { Run, RunFields } from "./sandbox/run.js";
@@ -25,14 +27,20 @@ export interface SlotSettings {
   /** The interpreter for the launcher. */
   readonly perl: readonly string[];
   readonly limits: SlotLimits;
+  /** With the ends of sandboxes; one for all slots of a runner. */
+  readonly patience: Patience;
   /** The slot's own user on the host; absent: the runner's. */
   readonly uid?: number;
 }
 
 type State = "closed" | "opening" | "open" | "failed" | "closing";
 
-/** How long a killed sandbox may take to be gone before the slot counts as unclean. */
+/** How long a killed sandbox may take to be gone before the slot counts as unclean, while no other one ends either. */
 const DEATH_MS_MAX = 10_000;
+
+export function patienceWithSandboxes(): Patience {
+  return new Patience(systemClock, DEATH_MS_MAX);
+}
 
 export class Slot {
   #state: State = "closed";
@@ -157,18 +165,34 @@ export class Slot {
   }
 
   async #endSandbox(launcher: Launcher): Promise<void> {
-    const { kind, uid, perl } = this.settings;
-    if (kind === "none" || kind === "container") await inTime(launcher.killAll(), "processes of the slot still live");
+    const { kind, patience } = this.settings;
+    if (kind === "none" || kind === "container") {
+      await inTime(patience, launcher.killAll(), "processes of the slot still live");
+    }
     launcher.destroy();
-    await inTime(launcher.died, "the sandbox does not end");
+    await inTime(patience, launcher.died, "the sandbox does not end");
+    await this.#becomeEmpty();
+    patience.done();
+  }
+
+  /** Resolves when nothing of the slot's user is left. */
+  async #becomeEmpty(): Promise<void> {
+    const { kind, uid, perl, patience } = this.settings;
     if (uid === undefined) return;
-    const deadline = performance.now() + DEATH_MS_MAX;
-    for (;;) {
-      if (kind === "uid") await sweep(perl, uid, { PATH: SEARCH_PATH });
-      const left = kind === "uid" ? remainsOf(uid) : processesOf(uid).map((pid) => `process ${pid}`);
-      if (left.length === 0) return;
-      if (performance.now() > deadline) throw new Error(`the slot left behind: ${left.slice(0, 20).join(", ")}`);
-      await setTimeout(10);
+    let isOver = false;
+    const limit = patience.begin(() => {
+      isOver = true;
+    });
+    try {
+      for (;;) {
+        if (kind === "uid") await sweep(perl, uid, { PATH: SEARCH_PATH });
+        const left = kind === "uid" ? remainsOf(uid) : processesOf(uid).map((pid) => `process ${pid}`);
+        if (left.length === 0) return;
+        if (isOver) throw new Error(`the slot left behind: ${left.slice(0, 20).join(", ")}`);
+        await setTimeout(10);
+      }
+    } finally {
+      limit.cancel();
     }
   }
 
@@ -190,15 +214,14 @@ export class Slot {
   }
 }
 
-async function inTime<T>(work: Promise<T>, otherwise: string): Promise<T> {
-  const done = new AbortController();
-  const late = setTimeout(DEATH_MS_MAX, undefined, { signal: done.signal }).then(() =>
-    Promise.reject(new Error(otherwise)),
-  );
-  late.catch(() => undefined);
+async function inTime<T>(patience: Patience, work: Promise<T>, otherwise: string): Promise<T> {
+  let limit: Timer | undefined;
+  const late = new Promise<never>((_, reject) => {
+    limit = patience.begin(() => reject(new Error(otherwise)));
+  });
   try {
     return await Promise.race([work, late]);
   } finally {
-    done.abort();
+    limit?.cancel();
   }
 }

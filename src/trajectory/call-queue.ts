@@ -76,10 +76,13 @@ export class CallQueue {
 
   /** Starts the next call if it may start now. */
   pump(): void {
-    const next = this.#waiting[0];
-    if (!next || this.#running || !this.options.mayStart()) return;
-    if (this.options.slot.slot) this.#start(next);
-    else this.options.slot.need();
+    for (;;) {
+      const next = this.#waiting[0];
+      if (!next || this.#running || !this.options.mayStart()) return;
+      const refusal = this.#refusalOf(next.call);
+      if (!refusal) return this.options.slot.slot ? this.#start(next) : this.options.slot.need();
+      this.#settleWaiting(next, refusal);
+    }
   }
 
   /** Waits for a call that runs already, given to its runner by an earlier server; nothing else starts meanwhile. */
@@ -134,6 +137,19 @@ export class CallQueue {
     if (this.#waiting.length === 0) this.options.slot.withdraw();
   }
 
+  /** What no slot that it could have now would change. */
+  #refusalOf({ slotGeneration, plan }: QueuedCall): Outcome | undefined {
+    const { slot, generation, nextGeneration } = this.options.slot;
+    if (slotGeneration !== undefined && slotGeneration !== (slot ? generation : nextGeneration)) {
+      const why = `the call asked for slot generation ${slotGeneration}, the trajectory has ${generation}`;
+      return failedOutcome("NOT_STARTED", why);
+    }
+    if (slot && plan.needsSandbox !== undefined && slot.runner.isolation === "none") {
+      return failedOutcome("SANDBOX_UNAVAILABLE", plan.needsSandbox);
+    }
+    return undefined;
+  }
+
   #ended(): void {
     for (const idle of this.#onIdle.splice(0)) idle();
   }
@@ -144,15 +160,6 @@ export class CallQueue {
     const slot = holder.slot;
     if (!slot) return;
     const slotGeneration = holder.generation;
-    if (call.slotGeneration !== undefined && call.slotGeneration !== slotGeneration) {
-      const why = `the call asked for slot generation ${call.slotGeneration}, the trajectory has ${slotGeneration}`;
-      this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", why));
-      return this.pump();
-    }
-    if (call.plan.needsSandbox !== undefined && slot.runner.isolation === "none") {
-      this.#settleWaiting(waiting, failedOutcome("SANDBOX_UNAVAILABLE", call.plan.needsSandbox));
-      return this.pump();
-    }
     this.#waiting.shift();
     waiting.timer.cancel();
     let startedAt: number | undefined;

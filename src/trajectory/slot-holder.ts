@@ -57,6 +57,11 @@ export class SlotHolder<S extends HeldSlot = HeldSlot> {
     return this.#state.kind === "held" ? this.#generation : 0;
   }
 
+  /** Of the slot that is acquired next, or is being acquired. */
+  get nextGeneration(): number {
+    return this.#generation + 1;
+  }
+
   /** Begins to acquire unless that was done; one of the events tells how it ended. */
   need(): void {
     if (this.#state.kind !== "none") return;

@@ -275,6 +275,30 @@ test("a client that is closed rejects what is pending, and the trajectory lives 
   await later.close();
 });
 
+test("a client that is closed ends its requests: one that is under way, and one that waits to be sent again", async (t) => {
+  const { proxy, client } = await proxied(t);
+  const execute = assert.rejects(client.execute("unary", "bash", { command: "sleep 0.5; echo on" }, { uniqId: "a" }), {
+    reason: "CLOSED",
+    message: "the client was closed",
+  });
+  await live.statusIs(({ pools }) => pools.some(({ slotsLeased }) => slotsLeased === 1));
+  const patient = clientOf(t, proxy.address, { backoff: { initialMs: 600_000, maxMs: 600_000 } });
+  const status = assert.rejects(patient.status(), { reason: "CLOSED" });
+  await proxy.close();
+  client.close();
+  patient.close();
+  await Promise.all([execute, status]);
+  await assert.rejects(client.execute("unary", "bash", { command: "true" }), { reason: "CLOSED" });
+  const { output } = await clientOf(t, live.address).execute(
+    "unary",
+    "bash",
+    { command: "sleep 0.5; echo on" },
+    { uniqId: "a" },
+  );
+  assert.equal(output, "on");
+  await live.release("unary", false);
+});
+
 test("a server that restarts on the same port: go_away, then a new life", async (t) => {
   const first = await startLive("process");
   const { address } = first;

@@ -1,5 +1,5 @@
 // An HTTP proxy on a unix socket in front of the Docker daemon, for a service that finds it by DOCKER_HOST. It answers 500
-// where it is asked to, cuts links, and is out of reach for a while; all else, hijacked attach streams too, passes.
+// where it is asked to, swallows answers, cuts links, and is out of reach for a while; all else, hijacked attach streams too, passes.
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
@@ -8,8 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 
-/** `POST /containers/ID/start`, without the version of the API. */
-export type Fails = (method: string, path: string) => boolean;
+/**
+ * Of `POST /containers/ID/start`, without the version of the API: whether it is answered 500 instead, or its answer does not
+ * come once the daemon has done it.
+ */
+export type Fails = (method: string, path: string) => boolean | "unanswered";
 
 export class DockerProxy {
   readonly #folder = mkdtempSync(join(tmpdir(), "switchyard-docker-"));
@@ -18,7 +21,7 @@ export class DockerProxy {
   readonly #links = new Set<Duplex>();
   #away = false;
   readonly #server = createServer((asked, answer) => this.#pass(asked, answer));
-  /** Requests that were answered 500. */
+  /** Requests that were answered 500, or not at all. */
   failed = 0;
   /** Links that were cut. */
   cuts = 0;
@@ -82,13 +85,19 @@ export class DockerProxy {
 
   #pass(asked: IncomingMessage, answer: ServerResponse): void {
     const { method = "GET", url = "/", headers } = asked;
-    if (this.fails(method, pathOf(url))) {
-      this.failed += 1;
+    const fails = this.fails(method, pathOf(url));
+    if (fails) this.failed += 1;
+    if (fails === true) {
       asked.resume();
       answer.writeHead(500, { "content-type": "application/json" }).end('{"message":"injected fault"}');
       return;
     }
     const onward = request({ socketPath: this.daemon, method, path: url, headers, agent: false }, (answered) => {
+      if (fails === "unanswered") {
+        answered.resume();
+        answer.destroy();
+        return;
+      }
       answer.writeHead(answered.statusCode ?? 502, answered.headers);
       answered.pipe(answer);
       answered.on("error", () => answer.destroy());

@@ -24,8 +24,12 @@ export interface FakeBehaviour {
   openMs: number;
   closeMs: number;
   destroyMs: number;
+  /** Whether a container opens and closes its slots one after another. */
+  crowded: boolean;
   /** Whether an aborted start rejects; else it comes up all the same. */
   heedsAbort: boolean;
+  /** Whether a start that fails leaves a container that could not be destroyed at once. */
+  leaves: boolean;
   /** Whether a container can be left to the next server. */
   outlives: boolean;
   /** Throw to make the step fail. */
@@ -41,7 +45,9 @@ const CALM: FakeBehaviour = {
   openMs: 5,
   closeMs: 5,
   destroyMs: 100,
+  crowded: false,
   heedsAbort: true,
+  leaves: false,
   outlives: true,
   onStart: () => undefined,
   onOpen: () => undefined,
@@ -73,15 +79,27 @@ export class FakeBackend implements Backend {
   }
   async close(): Promise<void> {}
 
-  async startContainer(_pool: string, signal: AbortSignal): Promise<FakeContainer> {
+  async startContainer(
+    _pool: string,
+    signal: AbortSignal,
+    onLeft: (container: Container) => void,
+  ): Promise<FakeContainer> {
     this.starts += 1;
     this.#starting += 1;
     this.peak = Math.max(this.peak, this.#starting + this.containers.size);
     const id = `c${this.starts}`;
     try {
       await this.#sleepUnlessAborted(this.behaviour.startMs, signal);
-      this.behaviour.onStart();
       const container = new FakeContainer(id, this);
+      try {
+        this.behaviour.onStart();
+      } catch (error) {
+        if (this.behaviour.leaves) {
+          this.containers.add(container);
+          onLeft(container);
+        }
+        throw error;
+      }
       this.containers.add(container);
       return container;
     } finally {
@@ -135,6 +153,7 @@ export class FakeContainer implements Container, Runner {
   left = false;
   readonly #holders = new Map<number, string>();
   readonly #calls = new Map<number, FakeCall>();
+  #lastWork: Promise<void> = Promise.resolve();
   #lose: (why: SwitchyardError) => void = () => undefined;
   #dead: SwitchyardError | undefined;
   #slotFailed: (slot: number, error: SwitchyardError) => void = () => undefined;
@@ -275,7 +294,9 @@ export class FakeContainer implements Container, Runner {
 
   async #work(ms: number): Promise<void> {
     if (this.#dead) throw this.#dead;
-    await this.backend.sleep(ms);
+    const before = this.backend.behaviour.crowded ? this.#lastWork : Promise.resolve();
+    this.#lastWork = before.then(() => this.backend.sleep(ms));
+    await this.#lastWork;
     if (this.#dead) throw this.#dead;
   }
 

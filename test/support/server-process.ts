@@ -38,13 +38,17 @@ export class ServerProcess {
   constructor(
     test: TestScope,
     settings: object,
-    { backend = "docker", env = {} }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv } = {},
+    {
+      backend = "docker",
+      env = {},
+      command = COMMAND,
+    }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv; command?: string } = {},
   ) {
     const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
     const config = join(folder, "config.yaml");
     writeFileSync(config, stringify(settings));
     const flags = ["--listen", "127.0.0.1:0", "--backend", backend, "--config", config];
-    const child = spawn(process.execPath, [COMMAND, "serve", ...flags], {
+    const child = spawn(process.execPath, [command, "serve", ...flags], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -5,7 +5,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { SEARCH_PATH } from "../../src/runner/sandbox/launcher.js";
-import { Slot } from "../../src/runner/slot.js";
+import { patienceWithSandboxes, Slot } from "../../src/runner/slot.js";
 import { supervise } from "../../src/runner/tools/supervise.js";
 
 /** All that can be seen of a command from outside; its bytes as latin1 text, so that a difference is readable. */
@@ -41,6 +41,7 @@ export class ShellBench {
       slotsFolder: join(this.#folder, "slots0"),
       perl: ["perl"],
       limits: SLOT_LIMITS,
+      patience: patienceWithSandboxes(),
     },
     () => undefined,
   );

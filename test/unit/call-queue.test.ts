@@ -167,8 +167,33 @@ describe("slot generation", () => {
     world.push("b", { slotGeneration: 1 });
     await world.clock.turn();
     assert.deepEqual(world.ends(), ["a NOT_STARTED"]);
-    assert.match(world.outcomes.get("a")?.error ?? "", /asked for slot generation 2, the trajectory has 1/);
+    assert.match(world.outcomes.get("a")?.error ?? "", /asked for slot generation 2, the trajectory has 0/);
     assert.deepEqual(world.commands(), ["b"]);
+  });
+
+  test("without a slot, a call for an earlier life of it ends at once, and no slot is acquired for it", async () => {
+    const world = setUp();
+    world.push("a");
+    await world.clock.turn();
+    world.flights[0]?.end();
+    await world.holder.giveBack();
+    const timers = world.clock.timers;
+    for (const uniqId of ["b", "c"]) world.push(uniqId, { slotGeneration: 1 });
+    assert.deepEqual(world.ends(), ["a OK", "b NOT_STARTED", "c NOT_STARTED"]);
+    await world.clock.turn();
+    assert.equal(world.slots.acquires.length, 1);
+    assert.equal(world.clock.timers, timers);
+  });
+
+  test("the next life of the slot can be asked for before there is one", async () => {
+    const world = setUp(2);
+    world.push("a");
+    await world.clock.turn();
+    world.flights[0]?.end();
+    await world.holder.giveBack();
+    world.push("b", { slotGeneration: 2 });
+    await world.clock.turn();
+    assert.deepEqual(world.commands(), ["a", "b"]);
   });
 });
 

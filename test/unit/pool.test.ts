@@ -357,6 +357,61 @@ describe("a container that dies", () => {
   });
 });
 
+describe("a crowd of slots, one slow after another", () => {
+  const CROWD = { slotsPerContainer: 50, maxContainers: 1, slotTimeoutS: 30, startTimeoutS: 200 };
+
+  test("is opened: none counts as hung while others get open", async () => {
+    const { clock, pool } = setUp(CROWD, { openMs: 1000, crowded: true });
+    const up = pool.start();
+    await clock.advance(60_000);
+    await up;
+    assert.equal(pool.status().slotsReady, 50);
+  });
+
+  test("is wiped: the container goes on, and its other trajectories' slots with it", async () => {
+    const { clock, backend, pool, acquire, started, got } = setUp(CROWD);
+    await started();
+    const asks = Array.from({ length: 50 }, () => acquire());
+    await settled();
+    Object.assign(backend.behaviour, { closeMs: 1000, crowded: true });
+    const wiped = Promise.all(asks.slice(1).map((ask) => pool.release(got(ask))));
+    await clock.advance(60_000);
+    assert.deepEqual(new Set(await wiped), new Set([true]));
+    const next = acquire();
+    await clock.advance(1000);
+    assert.match(got(next).id, /^c1:/);
+    assert.deepEqual(asks[0]?.lost, []);
+  });
+});
+
+describe("a start that fails", () => {
+  test("and leaves a container: that is destroyed as soon as it can be, and counts until then", async () => {
+    const { clock, backend, acquire, started, got } = setUp(
+      { minContainers: 0, maxContainers: 1 },
+      { leaves: true, onStart: failing(atCalls(1)), onDestroy: failing(atCalls(1, 2, 3), "engine is away") },
+    );
+    await started();
+    const ask = acquire();
+    await clock.advance(600);
+    assert.deepEqual(ids(backend), ["c1"]);
+    await clock.advance(6000);
+    assert.equal(got(ask).id, "c2:0");
+    assert.deepEqual(ids(backend), ["c2"]);
+    assert.equal(backend.peak, 1);
+  });
+
+  test("whose container goes slowly: who waits is served once it is gone", async () => {
+    const { clock, acquire, started, got } = setUp(
+      { minContainers: 0, maxContainers: 1 },
+      { onOpen: failing(atCalls(1)), destroyMs: 10_000 },
+    );
+    await started();
+    const ask = acquire();
+    await clock.advance(12_000);
+    assert.equal(got(ask).id, "c2:0");
+  });
+});
+
 describe("a sandbox that dies by itself", () => {
   test("its holder learns it, and the slot is wiped before anyone gets it again", async () => {
     const { clock, backend, pool, acquire, started, got, container } = setUp({ maxContainers: 1 });

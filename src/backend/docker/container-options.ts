@@ -2,7 +2,7 @@
 import type { ContainerCreateOptions } from "dockerode";
 import { Init } from "../../gen/switchyard/runner/v1/runner.js";
 import type { SlotSettings } from "../runner-settings.js";
-import { RUNNER_COMMAND, RUNTIME_FOLDER } from "./runtime-volume.js";
+import { RUNNER_COMMAND, RUNTIME_FOLDER } from "./runtime-files.js";
 import { seccompProfile } from "./seccomp.js";
 
 export interface DockerPool {

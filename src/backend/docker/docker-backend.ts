@@ -18,7 +18,7 @@ import {
 } from "./container-options.js";
 import { DockerContainer, type Engine, removeContainer } from "./docker-container.js";
 import { ensureImage, statusCode } from "./image.js";
-import { ensureRuntimeVolume } from "./runtime-volume.js";
+import { RuntimeVolume } from "./runtime-volume.js";
 
 /** A daemon that takes longer for an ordinary request does not answer. */
 const API_TIMEOUT_MS = 60_000;
@@ -53,7 +53,9 @@ export class DockerBackend implements Backend {
   readonly #patientDocker = new Docker();
   readonly #containers = new Set<Container>();
   #left: readonly Docker.ContainerInfo[] = [];
-  #runtimeVolume = "";
+  #runtime: RuntimeVolume | undefined;
+  /** Of what the runtime volume holds. */
+  #runtimeDigest = "";
   #liveRestore = false;
   #epoch = 0;
 
@@ -67,7 +69,7 @@ export class DockerBackend implements Backend {
       const why = `Docker does not answer: ${messageOf(error)}; start it, or use --backend process`;
       throw new SwitchyardError("BACKEND_UNAVAILABLE", why, { cause: error });
     }
-    const info: { LiveRestoreEnabled?: boolean } = await this.#docker.info();
+    const info: { LiveRestoreEnabled?: boolean; SystemTime?: string } = await this.#docker.info();
     this.#liveRestore = info.LiveRestoreEnabled === true;
     const all = await this.#list(INSTANCE_LABEL);
     for (const { Labels } of all) {
@@ -78,7 +80,11 @@ export class DockerBackend implements Backend {
     this.#epoch = Math.min(Math.max(Date.now(), newest(this.#left) + 1), EPOCH_MAX);
     for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log);
     const [first] = pools.values();
-    if (first) this.#runtimeVolume = await ensureRuntimeVolume(this.#patientDocker, first.image);
+    if (!first) return;
+    const runtime = new RuntimeVolume({ docker: this.#docker, patientDocker: this.#patientDocker }, first.image);
+    this.#runtime = runtime;
+    this.#runtimeDigest = await runtime.digest();
+    await runtime.tidy(await runtime.ensure(), Date.parse(info.SystemTime ?? ""), log);
   }
 
   async adopt(): Promise<readonly AdoptedContainer[]> {
@@ -92,25 +98,12 @@ export class DockerBackend implements Backend {
     return adopted.flatMap((it) => (it.status === "fulfilled" && it.value ? [it.value] : []));
   }
 
-  async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
+  async startContainer(pool: string, signal: AbortSignal, onLeft: (container: Container) => void): Promise<Container> {
     const settings = this.options.pools.get(pool);
     if (!settings) throw new SwitchyardError("UNKNOWN_POOL", `no pool is named ${pool}`);
-    const identity = {
-      instance: this.options.instance,
-      pool,
-      nonce: randomBytes(16).toString("hex"),
-      key: randomBytes(32),
-      init: initFrame(settings, this.options.uids),
-      settings: this.#fingerprint(settings),
-    };
     try {
       signal.throwIfAborted();
-      // Not to be aborted: the daemon would go on making a container that nobody knows of.
-      const created = await this.#docker.createContainer({
-        name: containerName(identity.instance, identity.nonce, this.#epoch),
-        ...containerOptions(identity, settings, { runtimeVolume: this.#runtimeVolume, liveRestore: this.#liveRestore }),
-      });
-      const container = this.#contain(created, { ...identity, hasNetwork: settings.network !== "none" });
+      const { created, container } = await this.#create(pool, settings, onLeft);
       try {
         await container.attach();
         signal.throwIfAborted();
@@ -118,7 +111,7 @@ export class DockerBackend implements Backend {
         await container.runner.start(signal);
         this.#admitIsolation(container, settings);
       } catch (error) {
-        await container.destroy();
+        await this.#discard(container, onLeft);
         throw error;
       }
       return container;
@@ -128,7 +121,52 @@ export class DockerBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#containers].map((container) => container.destroy()));
+    const ends = await Promise.allSettled([...this.#containers].map((container) => container.destroy()));
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
+  }
+
+  /** Not to be aborted: the daemon would go on making a container that nobody knows of. */
+  async #create(pool: string, settings: DockerPool & RunnerSettings, onLeft: (container: Container) => void) {
+    const identity = {
+      instance: this.options.instance,
+      pool,
+      nonce: randomBytes(16).toString("hex"),
+      key: randomBytes(32),
+      init: initFrame(settings, this.options.uids),
+      settings: this.#fingerprint(settings),
+    };
+    const name = containerName(identity.instance, identity.nonce, this.#epoch);
+    const known = { ...identity, hasNetwork: settings.network !== "none" };
+    const options = { runtimeVolume: await this.#runtimeVolume(), liveRestore: this.#liveRestore };
+    try {
+      const created = await this.#docker.createContainer({ name, ...containerOptions(identity, settings, options) });
+      return { created, container: this.#contain(created, known) };
+    } catch (error) {
+      // A daemon that gave no answer may have made it all the same.
+      if (statusCode(error) === undefined) {
+        await this.#discard(this.#contain(this.#docker.getContainer(name), known), onLeft);
+      }
+      throw error;
+    }
+  }
+
+  #runtimeVolume(): Promise<string> {
+    if (!this.#runtime)
+      throw new SwitchyardError("INTERNAL", "a container is asked for before the backend was started");
+    return this.#runtime.ensure();
+  }
+
+  /** Of a start that failed; why it did is what its caller is told. */
+  async #discard(container: Container, onLeft: (container: Container) => void): Promise<void> {
+    try {
+      await container.destroy();
+    } catch (error) {
+      this.options.log.warn(
+        { container_id: container.id, error: messageOf(error) },
+        "a failed start leaves a container",
+      );
+      onLeft(container);
+    }
   }
 
   #contain(created: Docker.Container, identity: ConstructorParameters<typeof DockerContainer>[2]): DockerContainer {
@@ -152,7 +190,7 @@ export class DockerBackend implements Backend {
   /** What a container is made of, so that one that was made otherwise is told. */
   #fingerprint(settings: DockerPool & RunnerSettings): string {
     return createHash("sha256")
-      .update(JSON.stringify([settings, this.#runtimeVolume]))
+      .update(JSON.stringify([settings, this.#runtimeDigest]))
       .digest("hex");
   }
 

@@ -64,7 +64,7 @@ export async function lookUpImage(image: string): Promise<ImageState> {
 }
 
 /** Rejects where this machine has nothing to make the volume of. */
-export function lookUpRuntimeVolume(): Promise<{ name: string; isThere: boolean }> {
+export function lookUpRuntimeVolume(): Promise<{ digest: string; name: string | undefined }> {
   return findRuntimeVolume(new Docker({ timeout: ANSWER_MS_MAX }));
 }
 

@@ -1,127 +1,149 @@
-// The read-only volume that brings the runner into any image: this server's own Node with its shared libraries and
-// dynamic loader, and the runner in one file. Named by content, so that servers of different versions do not collide.
-import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { readFile, realpath } from "node:fs/promises";
-import { basename } from "node:path";
+// The read-only volume that brings the runner into any image. Servers that share a daemon, also of different versions, share
+// it by its content, and do not wait for each other: each fills a volume of its own where none is ready, through a
+// container that is never started (its carrier). Invariant: a volume is used only if its mark, an empty volume beside it,
+// says that it was filled to the end; and one that Docker made by itself, because ours was pruned, has no label of ours.
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
-import { SwitchyardError } from "../../core/errors.js";
-import { RUNNER_BUNDLE } from "../package-files.js";
+import { messageOf, SwitchyardError } from "../../core/errors.js";
+import type { Logger } from "../../core/log.js";
+import { statusCode } from "./image.js";
+import { RUNTIME_FOLDER, type RuntimeFile, type RuntimeFiles, readRuntimeFiles } from "./runtime-files.js";
+import { type ListedVolume, markOf, runtimeLeftovers } from "./runtime-leftovers.js";
 
-/** Where the volume stands in a container. */
-export const RUNTIME_FOLDER = "/switchyard/runtime";
-const LABEL = "switchyard.runtime";
+/** On volumes and their marks: the content's digest. */
+const VOLUME_LABEL = "switchyard.runtime";
+/** On carriers: the volume. */
+const CARRIER_LABEL = "switchyard.runtime.carrier";
+const FILL_MS_MAX = 300_000;
 
-/** Starts the runner with nothing but what the volume holds. */
-export const RUNNER_COMMAND = [
-  `${RUNTIME_FOLDER}/ld.so`,
-  "--library-path",
-  `${RUNTIME_FOLDER}/lib`,
-  `${RUNTIME_FOLDER}/node`,
-  `${RUNTIME_FOLDER}/runner.mjs`,
-];
-
-interface RuntimeFile {
-  readonly name: string;
-  readonly source: string;
+export interface RuntimeDaemon {
+  readonly docker: Docker;
+  /** For what rightly takes long. */
+  readonly patientDocker: Docker;
 }
 
-/** Makes the volume unless it is there; resolves with its name. `image` is any image that the daemon has. */
-export async function ensureRuntimeVolume(docker: Docker, image: string): Promise<string> {
-  const { name, files, isThere, carriers } = await findVolume(docker);
-  if (isThere) return name;
-  await Promise.all(carriers.map((id) => docker.getContainer(id).remove({ force: true })));
-  await fillVolume(docker, name, image, files);
-  return name;
-}
+export class RuntimeVolume {
+  #digest: Promise<string> | undefined;
+  #ensuring: Promise<string> | undefined;
 
-/** The volume that this server needs, and whether the daemon has it. */
-export async function findRuntimeVolume(docker: Docker): Promise<{ name: string; isThere: boolean }> {
-  const { name, isThere } = await findVolume(docker);
-  return { name, isThere };
-}
+  constructor(
+    private readonly daemon: RuntimeDaemon,
+    /** Any image that the daemon has. */
+    private readonly image: string,
+  ) {}
 
-async function findVolume(docker: Docker) {
-  const files = await runtimeFiles();
-  const name = `switchyard-runtime-${await digest(files)}`;
-  const { Volumes } = await docker.listVolumes({ filters: JSON.stringify({ name: [name] }) });
-  // A carrier lives only while its volume is being filled: one that is there tells of a server that died over it.
-  const left = await docker.listContainers({ all: true, filters: JSON.stringify({ label: [`${LABEL}=${name}`] }) });
-  const isThere = left.length === 0 && (Volumes?.some((volume) => volume.Name === name) ?? false);
-  return { name, files, isThere, carriers: left.map(({ Id }) => Id) };
-}
-
-async function runtimeFiles(): Promise<RuntimeFile[]> {
-  if (process.platform !== "linux") {
-    throw new SwitchyardError(
-      "BACKEND_UNAVAILABLE",
-      `the docker backend gives containers the server's own Node, which must be a Linux one, not ${process.platform}; ` +
-        "run the server on Linux or inside a container",
-    );
+  /** Names the content, whatever volume has it. */
+  digest(): Promise<string> {
+    this.#digest ??= readRuntimeFiles().then(({ digest }) => digest);
+    return this.#digest;
   }
-  const node = await realpath(process.execPath);
-  const perl = await hostPerl();
-  const libraries = new Map(
-    (await Promise.all([node, ...perl].map(sharedLibraries))).flat().map((it) => [it.path, it]),
-  );
-  return [
-    { name: "node", source: node },
-    ...perl.map((source) => ({ name: "perl", source })),
-    { name: "runner.mjs", source: RUNNER_BUNDLE },
-    ...[...libraries.values()].map(({ isLoader, path }) => ({
-      name: isLoader ? "ld.so" : `lib/${basename(path)}`,
-      source: path,
-    })),
-  ];
+
+  /** Makes one unless there is one; resolves with its name. To be asked before every use, since anybody may prune volumes. */
+  ensure(): Promise<string> {
+    this.#ensuring ??= this.#ensure().finally(() => {
+      this.#ensuring = undefined;
+    });
+    return this.#ensuring;
+  }
+
+  /** Removes what servers of other versions, and those that were killed while they filled one, have left. Never rejects. */
+  async tidy(keep: string, nowMs: number, log: Logger): Promise<void> {
+    const { docker } = this.daemon;
+    try {
+      const label = [VOLUME_LABEL];
+      const volumes = await listVolumes(docker, { label });
+      const unused = new Set((await listVolumes(docker, { label, dangling: ["true"] })).map(({ Name }) => Name));
+      const filters = JSON.stringify({ label: [CARRIER_LABEL] });
+      const carriers = await docker.listContainers({ all: true, filters });
+      const left = runtimeLeftovers({ volumes, unused, carriers }, keep, nowMs);
+      for (const id of left.carriers) await unlessGone(docker.getContainer(id).remove({ force: true }));
+      for (const name of left.volumes) await unlessGone(docker.getVolume(name).remove());
+      if (left.volumes.length > 0) log.info({ volumes: left.volumes }, "runtime volumes that nobody used are removed");
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, "runtime volumes that nobody uses could not be removed");
+    }
+  }
+
+  async #ensure(): Promise<string> {
+    const digest = await this.digest();
+    const found = await findFilled(this.daemon.docker, digest);
+    if (found !== undefined) return found;
+    const now = await readRuntimeFiles();
+    if (now.digest === digest) return this.#fill(now);
+    const why = "the runtime volume is gone, and this server's own files are others by now; restart the server";
+    throw new SwitchyardError("BACKEND_UNAVAILABLE", why);
+  }
+
+  async #fill({ digest, files }: RuntimeFiles): Promise<string> {
+    const { docker } = this.daemon;
+    const name = `switchyard-runtime-${digest}-${randomBytes(4).toString("hex")}`;
+    const Labels = { [VOLUME_LABEL]: digest };
+    await docker.createVolume({ Name: name, Labels });
+    try {
+      await this.#carry(name, files);
+      await docker.createVolume({ Name: markOf(name), Labels });
+    } catch (error) {
+      await docker
+        .getVolume(name)
+        .remove()
+        .catch(() => undefined);
+      throw error;
+    }
+    return name;
+  }
+
+  async #carry(name: string, files: readonly RuntimeFile[]): Promise<void> {
+    const { docker, patientDocker } = this.daemon;
+    const { id } = await docker.createContainer({
+      Image: this.image,
+      Cmd: ["/never-started"],
+      Labels: { [CARRIER_LABEL]: name },
+      HostConfig: { Mounts: [{ Type: "volume", Source: name, Target: RUNTIME_FOLDER }], NetworkMode: "none" },
+    });
+    try {
+      const archive = pack();
+      const options = { path: RUNTIME_FOLDER, abortSignal: AbortSignal.timeout(FILL_MS_MAX) };
+      const sent = patientDocker.getContainer(id).putArchive(Readable.from(archive), options);
+      // It may fail while the files are still being read.
+      sent.catch(() => archive.destroy());
+      archive.entry({ name: "lib", type: "directory", mode: 0o755 });
+      for (const { name: entry, source } of files) archive.entry({ name: entry, mode: 0o755 }, await readFile(source));
+      archive.finalize();
+      await sent;
+    } finally {
+      await unlessGone(docker.getContainer(id).remove({ force: true }));
+    }
+  }
 }
 
-/** The launchers' interpreter for images that have none; on a host without it, they must. */
-async function hostPerl(): Promise<string[]> {
+/** The content that this server needs, and whether the daemon has it. */
+export async function findRuntimeVolume(docker: Docker): Promise<{ digest: string; name: string | undefined }> {
+  const { digest } = await readRuntimeFiles();
+  return { digest, name: await findFilled(docker, digest) };
+}
+
+async function findFilled(docker: Docker, digest: string): Promise<string | undefined> {
+  const found = await listVolumes(docker, { label: [`${VOLUME_LABEL}=${digest}`] });
+  const names = new Set(found.map(({ Name }) => Name));
+  // The first, so that all servers choose the same of several.
+  return [...names].sort().find((name) => names.has(markOf(name)));
+}
+
+async function listVolumes(docker: Docker, filters: Record<string, string[]>): Promise<readonly ListedVolume[]> {
+  // A daemon that has none may say null.
+  const answer: { Volumes: ListedVolume[] | null } = await docker.listVolumes({ filters: JSON.stringify(filters) });
+  return answer.Volumes ?? [];
+}
+
+/** What is gone, or is used after all, is no failure. */
+async function unlessGone(removal: Promise<unknown>): Promise<void> {
   try {
-    return [await realpath("/usr/bin/perl")];
-  } catch {
-    return [];
+    await removal;
+  } catch (error) {
+    const code = statusCode(error);
+    if (code !== 404 && code !== 409) throw error;
   }
-}
-
-async function sharedLibraries(program: string): Promise<{ isLoader: boolean; path: string }[]> {
-  const { stdout } = await promisify(execFile)("ldd", [program]);
-  const libraries = stdout.split("\n").flatMap((line) => {
-    const match = /^\s*(?:\S+ => )?(\/\S+) \(0x/.exec(line);
-    return match?.[1] ? [{ isLoader: /\/ld-[^/]*$/.test(match[1]), path: match[1] }] : [];
-  });
-  if (!libraries.some(({ isLoader }) => isLoader)) {
-    throw new SwitchyardError("BACKEND_UNAVAILABLE", `ldd names no dynamic loader for ${program}`);
-  }
-  return libraries;
-}
-
-async function digest(files: readonly RuntimeFile[]): Promise<string> {
-  const hash = createHash("sha256");
-  for (const { name, source } of files) {
-    hash.update(`${name}\0`);
-    for await (const chunk of createReadStream(source)) hash.update(chunk);
-  }
-  return hash.digest("hex").slice(0, 16);
-}
-
-async function fillVolume(docker: Docker, name: string, image: string, files: readonly RuntimeFile[]): Promise<void> {
-  const carrier = await docker.createContainer({
-    Image: image,
-    Cmd: ["/never-started"],
-    Labels: { [LABEL]: name },
-    HostConfig: { Mounts: [{ Type: "volume", Source: name, Target: RUNTIME_FOLDER }], NetworkMode: "none" },
-  });
-  const archive = pack();
-  const sent = carrier.putArchive(Readable.from(archive), { path: RUNTIME_FOLDER });
-  archive.entry({ name: "lib", type: "directory", mode: 0o755 });
-  for (const { name: entry, source } of files) archive.entry({ name: entry, mode: 0o755 }, await readFile(source));
-  archive.finalize();
-  await sent;
-  // Only now: a carrier that stays behind marks the volume as half-filled.
-  await carrier.remove({ force: true });
 }

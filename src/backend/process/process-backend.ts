@@ -54,7 +54,7 @@ export class ProcessBackend implements Backend {
     return join(tmpdir(), `switchyard-${this.options.instance}+`);
   }
 
-  async startContainer(pool: string, signal: AbortSignal): Promise<Container> {
+  async startContainer(pool: string, signal: AbortSignal, onLeft: (container: Container) => void): Promise<Container> {
     const settings = this.options.pools.get(pool);
     if (!settings) throw new SwitchyardError("UNKNOWN_POOL", `no pool is named ${pool}`);
     const folder = mkdtempSync(this.#folderPrefix());
@@ -73,7 +73,7 @@ export class ProcessBackend implements Backend {
       await container.runner.start(signal);
       if (container.runner.isolation === "none") this.#admitMissingSandbox(container.runner, settings);
     } catch (error) {
-      await container.destroy();
+      await container.destroy().catch(() => onLeft(container));
       throw withContext("process", error, "BACKEND_UNAVAILABLE");
     }
     return container;

@@ -36,8 +36,7 @@ export async function checkRuntimeVolume(): Promise<Check> {
   const name = "docker.runtime_volume";
   try {
     const volume = await lookUpRuntimeVolume();
-    const found = volume.isThere ? volume.name : `${volume.name} is not there; the trials below make it, once`;
-    return ok(name, found);
+    return ok(name, volume.name ?? `none has the content ${volume.digest} yet; the trials below make one, once`);
   } catch (error) {
     return problem(
       name,

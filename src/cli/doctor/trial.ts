@@ -58,7 +58,9 @@ export class Trials {
     const beganMs = performance.now();
     const late = AbortSignal.timeout(TRIAL_MS_MAX);
     try {
-      const container = await this.backend.startContainer(name, AbortSignal.any([late, this.signal]));
+      const either = AbortSignal.any([late, this.signal]);
+      // What it leaves, `close` tries to remove once more.
+      const container = await this.backend.startContainer(name, either, () => undefined);
       try {
         await oneCall(container.runner);
         const { isolation, networkIsolated } = container.runner;

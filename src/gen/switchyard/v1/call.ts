@@ -138,7 +138,8 @@ export interface ToolCall {
   /**
    * Run only while the trajectory's slot has this generation (`Opened.slot_generation`, `ToolResult.slot_generation`),
    * from 1; else the call ends NOT_STARTED. Protects a call that builds on files of earlier ones from running in an
-   * empty workspace. Absent: run in whatever slot there is. 0 is malformed.
+   * empty workspace. While there is no slot the next one's generation can be asked for; a call that asks for another ends
+   * when its turn comes, and no slot is acquired for it. Absent: run in whatever slot there is. 0 is malformed.
    */
   slotGeneration?: number | undefined;
 }

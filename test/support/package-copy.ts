@@ -1,0 +1,60 @@
+// A copy of this package whose runner is another by a comment: a server started from it needs a runtime volume that no other
+// server has.
+import { appendFileSync, cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { docker, eventually } from "./docker-engine.js";
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const LABEL = "switchyard.runtime";
+
+interface TestScope {
+  after(cleanUp: () => Promise<void>): void;
+}
+
+export interface PackageCopy {
+  /** Its `switchyard` command. */
+  readonly command: string;
+  /** The runtime volumes that its servers made. */
+  volumes(): Promise<readonly string[]>;
+  /** Resolves when one of them is being filled. */
+  filling(): Promise<void>;
+}
+
+/** Goes after the test, with the volumes that its servers made. */
+export async function copyPackage(test: TestScope): Promise<PackageCopy> {
+  const folder = mkdtempSync(join(tmpdir(), "switchyard-copy-"));
+  for (const part of ["dist", "docker", "package.json", "proto"]) {
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  }
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  appendFileSync(join(folder, "dist", "runner.mjs"), `\n// ${folder} ${Date.now()}\n`);
+  const before = new Set(await runtimeVolumes());
+  const volumes = async () => (await runtimeVolumes()).filter((name) => !before.has(name));
+  const carriers = async () => (await Promise.all((await volumes()).map(carriersOf))).flat();
+  test.after(async () => {
+    rmSync(folder, { recursive: true });
+    for (const id of await carriers()) await docker.getContainer(id).remove({ force: true });
+    for (const name of await volumes()) await docker.getVolume(name).remove();
+  });
+  return {
+    command: join(folder, "dist", "src", "cli", "main.js"),
+    volumes,
+    filling: async () => {
+      await eventually("a volume is being filled", async () => (await carriers()).length > 0);
+    },
+  };
+}
+
+async function runtimeVolumes(): Promise<string[]> {
+  const filters = JSON.stringify({ label: [LABEL] });
+  const { Volumes } = await docker.listVolumes({ filters });
+  return (Volumes ?? []).map(({ Name }) => Name);
+}
+
+/** Containers that are never started, through which the volume is filled. */
+async function carriersOf(volume: string): Promise<string[]> {
+  const filters = JSON.stringify({ label: [`${LABEL}.carrier=${volume}`] });
+  return (await docker.listContainers({ all: true, filters })).map(({ Id }) => Id);
+}
