@@ -1,29 +1,33 @@
-// `npm test`: node scripts/test.mjs SUITE... [flags for node --test]. A suite is a folder of test/; its *.test.ts files
-// run under Node's own test runner. Pure suites run side by side, those that start processes one file at a time.
+// `npm test`: node scripts/test.mjs SUITE... [--only=WORD] [flags for node --test]. A suite is a folder of test/; its
+// *.test.ts files, with --only those whose name has the word, run under Node's own test runner. Pure suites run side by
+// side, those that start processes one file at a time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
-// SUITE_SIZE=whole runs every attack at every isolation level, and every fault at its full size.
+// SUITE_SIZE=whole runs every attack at every isolation level, and every fault and the random scripts at full size.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, constants, tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { attackTable } from "./attack-table.mjs";
 import { filesIn, prepare, root } from "./prepare.mjs";
 
 const PURE = new Set(["unit", "sim"]);
 const SANDBOX_IMAGE = "switchyard-sandbox:latest";
-// For one test, and for one file; the longest test waits out a call of 45 s. Attacks have limits of their own.
-const TEST_TIMEOUT_MS = 300_000;
+const isWhole = process.env.SUITE_SIZE === "whole";
+// For one test, and for one file; the longest test waits out a call of 45 s, the whole ones run 1,000 scripts. Attacks
+// have limits of their own.
+const TEST_TIMEOUT_MS = isWhole ? 900_000 : 300_000;
 // The session that is cut at every byte takes minutes.
 const FAULT_TIMEOUT_MS = 900_000;
 const ATTACK_FILE_TIMEOUT_MS = 3_600_000;
 const mustRun = Boolean(process.env.CI);
-const isWhole = process.env.SUITE_SIZE === "whole";
 
 const args = process.argv.slice(2);
 const firstFlag = args.findIndex((arg) => arg.startsWith("-"));
 const suites = firstFlag < 0 ? args : args.slice(0, firstFlag);
-const flags = (firstFlag < 0 ? [] : args.slice(firstFlag)).filter((arg) => arg !== "--");
+const given = (firstFlag < 0 ? [] : args.slice(firstFlag)).filter((arg) => arg !== "--");
+const flags = given.filter((arg) => !arg.startsWith("--only="));
+const only = given.find((arg) => arg.startsWith("--only="))?.slice("--only=".length) ?? "";
 
 try {
   await main();
@@ -75,8 +79,8 @@ async function runAttacks() {
 
 async function runSuite(suite, settings = {}) {
   const folder = join(root, "test", suite);
-  const files = existsSync(folder) ? filesIn(folder).filter((file) => file.endsWith(".test.ts")) : [];
-  if (files.length === 0) throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts`);
+  const files = existsSync(folder) ? filesIn(folder).filter(isWanted) : [];
+  if (files.length === 0) throw new Error(`suite ${suite} has no files test/${suite}/**/*${only}*.test.ts`);
   const concurrency = PURE.has(suite) ? availableParallelism() : 1;
   const timeoutMs = { adversarial: ATTACK_FILE_TIMEOUT_MS, fault: FAULT_TIMEOUT_MS }[suite] ?? TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
@@ -89,6 +93,11 @@ async function runSuite(suite, settings = {}) {
   const env = { ...process.env, ...settings, ...(process.stdout.isTTY && { FORCE_COLOR: "1" }) };
   const child = spawn(process.execPath, command, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
   return watch(child);
+}
+
+function isWanted(file) {
+  const name = basename(file);
+  return name.endsWith(".test.ts") && name.includes(only);
 }
 
 /** Passes the report on, and takes the counts out of its closing lines. */

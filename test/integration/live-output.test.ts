@@ -1,19 +1,15 @@
 // `stream_output` against a real server with the process backend: what arrives, when, and what a slow or broken client changes.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { after, before, type TestContext, test } from "node:test";
-import { type OutputChunk, SwitchyardClient } from "../../src/client/index.js";
+import { SwitchyardClient } from "../../src/client/index.js";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
 import { FaultProxy } from "../support/fault-proxy.js";
+import { FLOOD, floodIsExact, linesComeAtOnce } from "../support/live-checks.js";
 import { type LiveService, startLive } from "../support/live-service.js";
 import { heard, outputsOf } from "../support/output-frames.js";
 
 const STREAMED = { streamOutput: true };
 const HUNDRED_MB = 100_000_000;
-/** Quicker than any reader, and no two places in it are alike. */
-const FLOOD = (bytes: number) => `seq 1 100000000 | head -c ${bytes}`;
 
 let live: LiveService;
 before(async () => {
@@ -22,14 +18,6 @@ before(async () => {
 after(async () => {
   await live.close();
 });
-
-async function sha256Of(command: string): Promise<string> {
-  const hash = createHash("sha256");
-  const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "ignore"] });
-  child.stdout.on("data", (chunk: Buffer) => hash.update(chunk));
-  await once(child, "close");
-  return hash.digest("hex");
-}
 
 function clientOf(t: TestContext, address = live.address): SwitchyardClient {
   const client = new SwitchyardClient(address, { backoff: { initialMs: 10, maxMs: 200 } });
@@ -63,34 +51,9 @@ test("Execute ignores stream_output", async () => {
   assert.equal(result.output, "hi");
 });
 
-test("a line a second is at the client within 200 ms, each", async (t) => {
-  const trajectory = await clientOf(t).open();
-  const lateMs: number[] = [];
-  const command = "for i in 1 2 3 4; do date +%s%3N; sleep 1; done";
-  await trajectory.call("bash", { command }, { onOutput: ({ data }) => lateMs.push(Date.now() - Number(data)) });
-  assert.equal(lateMs.length, 4);
-  t.diagnostic(`milliseconds after it was printed: ${lateMs.join(", ")}`);
-  assert.ok(Math.max(...lateMs) < 200, `${lateMs} ms`);
-  await trajectory.close();
-});
+test("a line a second is at the client within 200 ms, each", (t) => linesComeAtOnce(t, clientOf(t)));
 
-test("100 MB arrive byte by byte", async (t) => {
-  const trajectory = await clientOf(t).open();
-  const hash = createHash("sha256");
-  let [end, missing] = [0, 0];
-  const onOutput = ({ data, offset, missing: gap }: OutputChunk) => {
-    hash.update(data);
-    end = offset + data.length;
-    missing += gap;
-  };
-  const beganMs = performance.now();
-  const result = await trajectory.call("bash", { command: FLOOD(HUNDRED_MB) }, { onOutput, timeoutS: 120 });
-  t.diagnostic(`${(HUNDRED_MB / 1000 / (performance.now() - beganMs)).toFixed(0)} MB/s`);
-  assert.deepEqual([end, missing, result.outputBytes], [HUNDRED_MB, 0, HUNDRED_MB]);
-  assert.equal(hash.digest("hex"), await sha256Of(FLOOD(HUNDRED_MB)));
-  assert.equal(result.status, "OK");
-  await trajectory.close();
-});
+test("100 MB arrive byte by byte", (t) => floodIsExact(t, clientOf(t), HUNDRED_MB));
 
 test("many small writes go together", async () => {
   const stream = await live.open({ trajectoryId: "chatty" });

@@ -159,7 +159,7 @@ describe("an MCP server that", () => {
           odd: odd("well", { connect_timeout_s: 20 }),
           silent: odd("silent"),
           garbage: odd("garbage"),
-          gone: odd("gone"),
+          gone: odd("gone", { connect_timeout_s: 20 }),
           missing: { command: "/no/such/program" },
         },
       },
@@ -193,6 +193,16 @@ describe("an MCP server that", () => {
   test("answers with more than it may", async () => {
     assertFailed(await run(live, "odd.huge"), /ended during the call: it sent a message of more than 100000 bytes$/);
     assert.equal((await run(live, "odd.well")).output, "well");
+  });
+
+  test("dies while a child of its own holds its output: it is found out, and begun anew", async () => {
+    assertFailed(await run(live, "odd.crash"), /the MCP server ended during the call$/);
+    // It ended twice in a row, so it is left alone for a second.
+    for (let again = true; again; ) {
+      const { status, error } = await run(live, "odd.well");
+      again = status !== CallStatus.CALL_STATUS_OK;
+      if (again) assert.match(error, /cannot be reached, tried again in/);
+    }
   });
 
   test("floods its stderr", async () => {

@@ -7,7 +7,7 @@ import { randomScript } from "../support/random-script.js";
 import { ShellBench } from "../support/shell-bench.js";
 import { bySize } from "../support/suite-size.js";
 
-const SEED = Number(process.env.SCRIPT_SEED ?? 20_260_101);
+const SEED = Number(process.env.SCRIPT_SEED ?? bySize(20_260_101, Date.now() % 1_000_000_000));
 const SCRIPTS = bySize(50, 1000);
 const SESSIONS = bySize(10, 200);
 const bench = new ShellBench();

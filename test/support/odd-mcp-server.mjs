@@ -28,7 +28,7 @@ async function serve() {
   setInterval(() => {}, 1000);
   spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)", word], { stdio: "ignore" });
   const server = new McpServer({ name: "odd", version: "1" });
-  const tools = ["well", "add-tool", "protocol-error", "bad-params", "nonsense", "huge", "stderr"];
+  const tools = ["well", "add-tool", "protocol-error", "bad-params", "nonsense", "huge", "stderr", "crash"];
   for (const name of tools) server.registerTool(name, {}, async () => text(name));
   const wellBehaved = server.server._requestHandlers.get("tools/call");
   server.server.setRequestHandler(CallToolRequestSchema, async (request, extra) => {
@@ -48,6 +48,10 @@ async function serve() {
         return new Promise(() => {});
       case "huge":
         return text("x".repeat(200_000));
+      case "crash":
+        // Leaves one behind for a while that holds its output, and is not of its group.
+        spawn("sleep", ["25"], { stdio: ["ignore", "inherit", "ignore"], detached: true }).unref();
+        return process.exit(1);
       case "stderr":
         for (let line = 0; line < 5000; line += 1) process.stderr.write(`noise ${line} ${"y".repeat(1000)}\n`);
         return text("well");

@@ -150,6 +150,6 @@ function empty(folder: string): void {
 }
 
 /** Messages about a child that was killed name its process id; and in a function that bash read from its stdin, `main`. */
-function alike(text: string): string {
+export function alike(text: string): string {
   return text.replaceAll(/(line \d+:) +\d+ (?=[A-Z])/g, "$1 PID ").replaceAll(/^main: line/gm, "bash: line");
 }

@@ -46,6 +46,7 @@ const BEHAVIOURS = {
     response.writeHead(200, { "content-type": "application/json" });
     stream(response, GIGABYTE);
   },
+  off: (_, response) => json(response, { success: true, output: "not to be called" }),
   mistaken: (_, response) => json(response, { success: true, output: "of another", uniq_id: "another" }),
   mistyped: (_, response) => json(response, { success: "yes" }),
   leaks: (asked, response) =>

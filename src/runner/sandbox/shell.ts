@@ -38,6 +38,8 @@ const REPORT_MAX = 64;
 const NOISE_MAX = 64 * 1024;
 /** What `$?` is after a command that was given up, as after Ctrl-C. */
 const INTERRUPTED = 130;
+/** The end of a call that was killed before it began. */
+const NOTHING_RAN: RunEnd = { waitStatus: INTERRUPTED << 8 };
 /** Ends the skipping; the only command that is not skipped. */
 const GO_ON = "\\builtin trap - DEBUG";
 
@@ -45,7 +47,7 @@ export class SlotShell {
   #shell: Shell | undefined;
 
   constructor(
-    private readonly launcher: Launcher,
+    private readonly launcher: Pick<Launcher, "lend" | "start">,
     private readonly place: ShellPlace,
   ) {}
 
@@ -55,9 +57,11 @@ export class SlotShell {
     let shell = before?.isAlive ? before : await this.#start();
     const lent = await this.launcher.lend();
     let run = shell.run(lent, command);
+    let isUnwanted = false;
     // A shell that was killed between two calls may not be known to be dead when the second comes.
     const again = async () => {
       shell = await this.#start();
+      if (isUnwanted) return NOTHING_RAN;
       run = shell.run(lent, command);
       return run.ended;
     };
@@ -66,7 +70,10 @@ export class SlotShell {
       stdout: lent.stdout,
       stderr: lent.stderr,
       ended: ended.finally(() => lent.giveBack()),
-      kill: () => run.kill(),
+      kill: () => {
+        isUnwanted = true;
+        return run.kill();
+      },
       state: () => ({ restarted: before !== undefined && before !== shell, kept: shell.isAlive }),
     };
   }
@@ -118,7 +125,7 @@ class Shell {
     process.stderr.on("data", (chunk: Buffer) => this.#count(chunk.length));
   }
 
-  static async start(launcher: Launcher, { run, workspace, env }: ShellPlace): Promise<Shell> {
+  static async start(launcher: Pick<Launcher, "start">, { run, workspace, env }: ShellPlace): Promise<Shell> {
     const shell = new Shell(await launcher.start(["shell", String(env.length), ...env]), run);
     // As in a shell that began in the workspace: OLDPWD is there, and has no value.
     const enter = `\\cd -- ${quoted(workspace)}; \\unset OLDPWD; \\declare -x OLDPWD`;
@@ -202,7 +209,9 @@ class Shell {
   /** Anything in the slot may write here: what is no report that is waited for is noise. */
   #hear(chunk: Buffer): void {
     const lines = (this.#heard + chunk.toString("latin1")).split("\n");
-    this.#heard = (lines.pop() ?? "").slice(0, REPORT_MAX);
+    const rest = lines.pop() ?? "";
+    this.#heard = rest.slice(0, REPORT_MAX);
+    this.#count(rest.length - this.#heard.length);
     for (const line of lines) {
       const [, name = "", status = ""] = /^(\d{1,10}[+-]?) (\d{1,3})$/.exec(line) ?? [];
       const settle = this.#reports.get(name);

@@ -1,6 +1,7 @@
 // The fetch that an MCP server over HTTP is spoken to with: what comes back is bounded, and a request that belongs to a
 // call ends with the call, which the SDK's transport leaves open.
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { UnderlyingSource } from "node:stream/web";
 import type { FetchLike } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { Agent, fetch } from "undici";
 import { ExternalError } from "./external-outcome.js";
@@ -64,7 +65,7 @@ export class McpFetch {
         return new Response(null, kept);
       }
       const isEvents = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-      return new Response(ReadableStream.from(this.#bounded(response.body, isEvents, owner, linked)), kept);
+      return new Response(this.#bounded(response.body.getReader(), isEvents, owner, linked), kept);
     } catch (error) {
       linked.unlink();
       throw new ExternalError(transportFailure(error));
@@ -75,36 +76,64 @@ export class McpFetch {
     return this.#agent.destroy();
   }
 
-  /** A whole body, or one event of an endless one, is at most `messageBytesMax`. */
-  async *#bounded(
-    body: AsyncIterable<Uint8Array>,
+  /** A whole body, or one event of an endless one, is at most `messageBytesMax`. No generator: one that nobody reads cannot end. */
+  #bounded(
+    body: BodyReader,
     isEvents: boolean,
     owner: Owner | undefined,
     linked: LinkedSignal,
-  ): AsyncGenerator<Uint8Array> {
-    let bytes = 0;
-    try {
-      for await (const chunk of body) {
-        bytes += chunk.length;
-        if (bytes > this.messageBytesMax) {
-          throw new ExternalError(`the answer is larger than ${this.messageBytesMax} bytes`);
+  ): ReadableStream<Uint8Array> {
+    const size = new MessageSize(isEvents, this.messageBytesMax);
+    const source: UnderlyingSource<Uint8Array> = {
+      pull: async (controller) => {
+        try {
+          const { value } = await body.read();
+          if (value) {
+            size.add(value);
+            return controller.enqueue(value);
+          }
+          linked.unlink();
+          controller.close();
+        } catch (error) {
+          const why = error instanceof ExternalError ? error : new ExternalError(transportFailure(error));
+          linked.unlink();
+          owner?.broken(why);
+          controller.error(why);
+          await body.cancel().catch(() => undefined);
         }
-        if (isEvents) bytes = Math.min(bytes, sinceBlankLine(chunk) ?? bytes);
-        yield chunk;
-      }
-    } catch (error) {
-      const why = error instanceof ExternalError ? error : new ExternalError(transportFailure(error));
-      owner?.broken(why);
-      throw why;
-    } finally {
-      linked.unlink();
-    }
+      },
+      cancel: () => {
+        linked.unlink();
+        return body.cancel();
+      },
+    };
+    return new ReadableStream(source, { highWaterMark: 0 });
   }
 }
 
-/** Bytes after the last blank line, which ends an event; undefined without one. */
-function sinceBlankLine(chunk: Uint8Array): number | undefined {
-  const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-  const end = Math.max(text.lastIndexOf("\n\n"), text.lastIndexOf("\r\n\r\n"));
-  return end < 0 ? undefined : text.length - end;
+interface BodyReader {
+  read(): Promise<{ readonly value?: Uint8Array }>;
+  cancel(): Promise<void>;
+}
+
+/** Counts the bytes of a message that is coming: of a whole body, or since the last blank line, which ends an event. */
+class MessageSize {
+  #bytes = 0;
+  #tail = Buffer.alloc(0);
+
+  constructor(
+    private readonly isEvents: boolean,
+    private readonly bytesMax: number,
+  ) {}
+
+  add(chunk: Uint8Array): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.bytesMax) throw new ExternalError(`the answer is larger than ${this.bytesMax} bytes`);
+    if (!this.isEvents) return;
+    // With the end of what came before, as a blank line may come in pieces.
+    const text = Buffer.concat([this.#tail, chunk]);
+    const end = Math.max(text.lastIndexOf("\n\n"), text.lastIndexOf("\r\n\r\n"));
+    if (end >= 0) this.#bytes = Math.min(this.#bytes, text.length - end);
+    this.#tail = text.subarray(-3);
+  }
 }

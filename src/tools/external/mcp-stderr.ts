@@ -25,12 +25,13 @@ export class McpStderr {
 
   take(text: string): void {
     const lines = (this.#rest + text).split("\n");
-    this.#rest = (lines.pop() ?? "").slice(-LINE_CHARS_MAX);
+    // A secret is found before anything is cut, which could leave a piece of it.
+    this.#rest = this.secrets.redact(lines.pop() ?? "").slice(-LINE_CHARS_MAX);
     for (const line of lines) this.#write(line);
   }
 
   #write(line: string): void {
-    this.#tail = `${this.#tail}${line.slice(0, LINE_CHARS_MAX)}\n`.slice(-TAIL_CHARS);
+    this.#tail = `${this.#tail}${this.secrets.redact(line).slice(0, LINE_CHARS_MAX)}\n`.slice(-TAIL_CHARS);
     this.#lines += 1;
     if (this.#lines > LINES_MAX) return;
     this.log.debug({ stderr: briefly(line, this.secrets, LINE_CHARS_MAX) }, "MCP server");

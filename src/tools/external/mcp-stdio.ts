@@ -22,6 +22,8 @@ export interface StdioOptions {
 const INPUT_BYTES_MAX = 64 * 1024 * 1024;
 /** What it gets to end by itself when its stdin ends, and again after SIGTERM. */
 const END_MS = 1_000;
+/** How long the last that it wrote may take to be read after its end. */
+const LAST_WORDS_MS = 500;
 
 /** Process groups to be killed if we end before we could close them. */
 const groups = new Set<number>();
@@ -36,7 +38,7 @@ export class StdioTransport implements Transport {
   #child: ChildProcess | undefined;
   #ended: Promise<unknown> = Promise.resolve();
   readonly #buffer: ReadBuffer;
-  /** What follows a message that was too large is part of it. */
+  /** Nothing is taken any more: it has ended, or what follows is part of a message that was too large. */
   #isBroken = false;
   /** Its number may be another's by now. */
   #isOver = false;
@@ -56,6 +58,8 @@ export class StdioTransport implements Transport {
     this.#ended = new Promise((resolve) => {
       child.once("close", resolve);
       child.once("error", resolve);
+      // What it has left behind may hold its output open for ever.
+      child.once("exit", () => setTimeout(resolve, LAST_WORDS_MS));
     });
     void this.#ended.then(() => this.#over());
     for (const stream of [child.stdin, child.stdout, child.stderr]) {
@@ -111,6 +115,8 @@ export class StdioTransport implements Transport {
     if (this.#isOver) return;
     this.#kill("SIGKILL");
     this.#isOver = true;
+    this.#isBroken = true;
+    for (const stream of [this.#child?.stdin, this.#child?.stdout, this.#child?.stderr]) stream?.destroy();
     if (this.#child?.pid !== undefined) groups.delete(this.#child.pid);
     this.#buffer.clear();
     this.onclose?.();

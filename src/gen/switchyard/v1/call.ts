@@ -162,8 +162,9 @@ export interface ToolResult {
   /** Why it failed, such as `Exit code: 1` or `Command timed out after 30s`; empty when `success`. */
   error: string;
   /**
-   * Details that depend on the tool: `exit_code`, `sandboxed`, `network_isolated`, `timeout` (bash), `path`, `size`
-   * (files), `ignored_arguments`; of an external call what its server gave, `external` and `timeout`. `error_truncated`
+   * Details that depend on the tool: `exit_code`, `timeout` (bash), beside these `stateful`, `shell`, `restarted`
+   * (stateful), `path`, `size` (files), `sandboxed`, `isolation`, `network_isolated` (whatever ran in a slot),
+   * `ignored_arguments`; of an external call what its server gave, `external` and `timeout`. docs/tools.md has them all. `error_truncated`
    * or `metadata_truncated` is true when the 1 MiB of a message was too little and `error`, or this, had to be cut; the
    * latter also when an external server gave more than 16 KiB.
    */
