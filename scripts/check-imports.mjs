@@ -34,6 +34,7 @@ const PACKAGES = {
   undici: ["tools/external"],
   dockerode: ["backend/docker"],
   commander: ["cli"],
+  "prom-client": ["telemetry"],
   yaml: ["config"],
   zod: ["config"],
 };

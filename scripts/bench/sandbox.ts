@@ -11,7 +11,7 @@ import type { Backend, Container } from "../../src/backend/backend.js";
 import { DockerBackend } from "../../src/backend/docker/docker-backend.js";
 import { packageFile } from "../../src/backend/package-files.js";
 import { UidBlock } from "../../src/backend/uid-block.js";
-import { poolSettings } from "../../src/cli/compose.js";
+import { poolSettings } from "../../src/cli/backend.js";
 import { loadConfig } from "../../src/config/load.js";
 import { needPrograms } from "../need-programs.js";
 import { median, percentile, table } from "./figures.js";

@@ -35,6 +35,8 @@ interface KeeperEvents {
   frame: [frame: NonNullable<RunnerFrame["frame"]>];
   /** Once: the runner is lost for good. */
   lost: [error: SwitchyardError];
+  /** Milliseconds from a ping to its answer. */
+  roundTrip: [ms: number];
 }
 
 /** Between two pings, in milliseconds. */
@@ -65,6 +67,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #unanswered = 0;
   /** `seq` of the newest ping, and of the newest that was answered. */
   #pinged = 0n;
+  #pingedAtMs = 0;
   #ponged = 0n;
   /** The runner said that a newer server has it. */
   #claimed = false;
@@ -197,6 +200,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     }
     this.#unanswered += 1;
     this.#pinged += 1n;
+    this.#pingedAtMs = performance.now();
     this.#link?.send({ frame: { $case: "ping", value: { seq: this.#pinged } } });
   }
 
@@ -204,6 +208,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
   #takePong(seq: bigint): void {
     if (seq <= this.#ponged || seq > this.#pinged) return this.violation("a pong that nobody asked for");
     this.#ponged = seq;
+    if (seq === this.#pinged) this.emit("roundTrip", performance.now() - this.#pingedAtMs);
   }
 
   #broken(link: Link<ServerFrame, RunnerFrame>, error: Error | undefined): void {

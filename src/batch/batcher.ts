@@ -23,6 +23,8 @@ export interface BatcherOptions<R> {
   readonly sizeMax: number;
   readonly dispatch: Dispatch<R>;
   readonly onFault: FaultReport;
+  /** Told of each batch that dispatch took: its calls, and how long the first of them waited in it, in milliseconds. */
+  readonly onBatch?: (calls: number, waitMs: number) => void;
 }
 
 export interface BatcherStats {
@@ -53,6 +55,7 @@ interface Group<R> {
   readonly runner: R;
   readonly timeoutS: number;
   readonly queued: Set<Queued<R>>;
+  readonly beganMs: number;
   readonly timer: Timer;
 }
 
@@ -120,8 +123,9 @@ export class Batcher<R extends { readonly id: string }> {
     this.#groups.set(runner, byTimeout);
     const known = byTimeout.get(timeoutS);
     if (known) return known;
-    const timer = this.options.clock.after(this.options.windowMs, () => this.#flush(group));
-    const group: Group<R> = { runner, timeoutS, queued: new Set(), timer };
+    const { clock, windowMs } = this.options;
+    const timer = clock.after(windowMs, () => this.#flush(group));
+    const group: Group<R> = { runner, timeoutS, queued: new Set(), beganMs: clock.now(), timer };
     byTimeout.set(timeoutS, group);
     return group;
   }
@@ -143,12 +147,15 @@ export class Batcher<R extends { readonly id: string }> {
   #flush(group: Group<R>): void {
     this.#forget(group);
     const queued = [...group.queued];
-    const { runner, timeoutS } = group;
+    const { runner, timeoutS, beganMs } = group;
+    const waitMs = this.options.clock.now() - beganMs;
     this.#lastId += 1;
-    this.#hand({ id: this.#lastId, runner, timeoutS, entries: queued.map(({ entry }) => entry) }, queued);
+    const batch = { id: this.#lastId, runner, timeoutS, entries: queued.map(({ entry }) => entry) };
+    if (this.#hand(batch, queued)) this.options.onBatch?.(queued.length, waitMs);
   }
 
-  #hand(batch: Batch<R>, queued: readonly Queued<R>[]): void {
+  /** Whether dispatch took it. */
+  #hand(batch: Batch<R>, queued: readonly Queued<R>[]): boolean {
     const tickets = queued.map(({ ticket }) => ticket);
     let running: RunningBatch | undefined;
     // A call may be cancelled by an `onStarted` or a `settle` that runs before dispatch has returned.
@@ -161,7 +168,7 @@ export class Batcher<R extends { readonly id: string }> {
       running = this.options.dispatch(batch, (index, outcome) => tickets[index]?.settle(outcome));
     } catch (error) {
       for (const ticket of tickets) ticket.settle(batchFailure(error, "NOT_STARTED"));
-      return;
+      return false;
     }
     this.#batches += 1;
     this.#calls += tickets.length;
@@ -173,6 +180,7 @@ export class Batcher<R extends { readonly id: string }> {
       () => this.#endAll(tickets, new SwitchyardError("RUNNER_LOST", `no result from runner ${batch.runner.id}`)),
       (error: unknown) => this.#endAll(tickets, error),
     );
+    return true;
   }
 
   #endAll(tickets: readonly Ticket[], error: unknown): void {

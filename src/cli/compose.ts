@@ -2,22 +2,22 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { AdoptedContainer, Backend, Runner } from "../backend/backend.js";
-import { DockerBackend, findDocker } from "../backend/docker/docker-backend.js";
 import { lockInstance } from "../backend/instance-lock.js";
-import { ProcessBackend } from "../backend/process/process-backend.js";
-import type { RunnerSettings } from "../backend/runner-settings.js";
 import { UidBlock } from "../backend/uid-block.js";
 import { Batcher } from "../batch/batcher.js";
 import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
 import { GrpcServer } from "../grpc/server.js";
 import { Pool } from "../pool/pool.js";
+import { Metrics } from "../telemetry/metrics.js";
 import { Catalogue } from "../tools/catalogue.js";
 import type { ExternalTools } from "../tools/external/external-tools.js";
 import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
 import type { Service } from "./service.js";
+import { serveHttp } from "./watched.js";
 
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
@@ -31,7 +31,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const uids = await UidBlock.claim();
     undo.push(uids.release);
     const [fenced, onFenced] = signal();
-    const backend = await makeBackend(config, { instance, uids, log, onFenced });
+    const metrics = new Metrics(packageVersion());
+    const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
+    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip });
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
@@ -40,14 +42,19 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
-    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, log);
+    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, log);
     goOnWith(await backend.adopt(), pools, directory);
     await Promise.all(pools.map((pool) => pool.start()));
     const server = makeServer(config, pools, batcher, catalogue, directory, log);
     const port = await server.listen(config.listen);
     directory.startLeases();
+    let ending = false;
+    const whyNotReady = () => (ending ? "the server is shutting down" : undefined);
+    const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady });
+    if (http) undo.push(() => http.close());
     handover = false;
     const endAll = once(async (graceMs: number) => {
+      ending = true;
       const stopped = directory.close(graceMs, handover).then(() => batcher.close());
       await Promise.all([stopped, server.close(graceMs + LAST_RESULTS_MS)]);
       await takeBack(undo, log);
@@ -55,6 +62,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const host = config.listen.slice(0, config.listen.lastIndexOf(":"));
     return {
       address: `${host}:${port}`,
+      ...(http && { httpAddress: http.address }),
       backend: backend.name,
       slots: pools.reduce((sum, pool) => sum + pool.status().slotsReady, 0),
       close: endAll,
@@ -104,7 +112,13 @@ function goOnWith(
   }
 }
 
-function makeTrajectories(config: Config, pools: readonly Pool[], external: ExternalTools, log: Logger) {
+function makeTrajectories(
+  config: Config,
+  pools: readonly Pool[],
+  external: ExternalTools,
+  metrics: Metrics,
+  log: Logger,
+) {
   const batcher = new Batcher<Runner>({
     clock: systemClock,
     windowMs: config.batch.window_ms,
@@ -116,6 +130,7 @@ function makeTrajectories(config: Config, pools: readonly Pool[], external: Exte
         settle,
       ),
     onFault: (error) => log.error({ err: error }, "a call's owner threw"),
+    onBatch: (calls, waitMs) => metrics.batchSent(calls, waitMs),
   });
   const catalogue = new Catalogue({
     limits: { fileBytesMax: config.files.bytes_max },
@@ -124,10 +139,16 @@ function makeTrajectories(config: Config, pools: readonly Pool[], external: Exte
     disabled: config.tools.disabled,
     external,
   });
-  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue) };
+  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, metrics) };
 }
 
-function makeDirectory(config: Config, pools: readonly Pool[], batcher: Batcher<Runner>, catalogue: Catalogue) {
+function makeDirectory(
+  config: Config,
+  pools: readonly Pool[],
+  batcher: Batcher<Runner>,
+  catalogue: Catalogue,
+  metrics: Metrics,
+) {
   const { limits, lease, timeouts } = config;
   return new TrajectoryDirectory({
     clock: systemClock,
@@ -144,6 +165,7 @@ function makeDirectory(config: Config, pools: readonly Pool[], batcher: Batcher<
     leaseMaxS: lease.max_s,
     queueTimeoutS: timeouts.queue_s,
     lifetimeS: limits.trajectory_lifetime_s,
+    onFinished: (tool, outcome) => metrics.callFinished(tool, outcome),
   });
 }
 
@@ -186,56 +208,6 @@ function makeServer(
     streamsMax: config.limits.streams_max,
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
-}
-
-type BackendPart = Omit<ConstructorParameters<typeof DockerBackend>[0], "pools">;
-
-async function makeBackend(config: Config, part: BackendPart): Promise<Backend> {
-  const pools = new Map(Object.entries(config.pools).map(([name, pool]) => [name, poolSettings(config, pool)]));
-  if (config.backend === "process") return new ProcessBackend({ ...part, pools });
-  if (config.backend === "auto") {
-    const docker = await findDocker();
-    if (!docker.found) {
-      part.log.warn(
-        { reason: docker.reason },
-        "NO DOCKER DAEMON ANSWERS: slots are made by the process backend, on this machine",
-      );
-      return new ProcessBackend({ ...part, pools });
-    }
-  }
-  return new DockerBackend({ ...part, pools });
-}
-
-/** What a backend and its runners are told of one pool. */
-export function poolSettings(config: Config, pool: PoolConfig) {
-  const { policy } = config;
-  const settings: RunnerSettings = {
-    slots: pool.slots_per_container,
-    isolation: pool.isolation,
-    allowNetwork: policy.allow_network && pool.network !== "none",
-    requireSandbox: policy.require_sandbox,
-    outputCharsMax: config.output.chars_max,
-    fileBytesMax: config.files.bytes_max,
-    graceS: config.runner.grace_s,
-    slot: {
-      processes: pool.slot.processes,
-      openFiles: pool.slot.open_files,
-      fileMb: pool.slot.file_mb,
-      memoryMb: pool.slot.memory_mb,
-      scratchMb: pool.slot.scratch_mb,
-      workspaceMb: pool.workspace.size_mb,
-      workspaceInMemory: pool.workspace.medium === "memory",
-    },
-  };
-  return {
-    ...settings,
-    image: pool.image,
-    runtime: pool.runtime,
-    network: policy.allow_network ? pool.network : "none",
-    memoryMb: pool.memory_mb,
-    cpus: pool.cpus,
-    pids: pool.pids,
-  };
 }
 
 function makePool(name: string, pool: PoolConfig, backend: Backend, log: Logger): Pool {

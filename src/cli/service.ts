@@ -3,6 +3,8 @@
 export interface Service {
   /** Where it listens, with the port that it really got. */
   readonly address: string;
+  /** Of metrics and health; absent when `http.listen` is empty. */
+  readonly httpAddress?: string;
   readonly backend: string;
   /** Slots that can be leased at once without starting containers. */
   readonly slots: number;

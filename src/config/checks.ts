@@ -62,7 +62,6 @@ function notBuilt(config: Config): string[] {
     "tls.cert": config.tls.cert !== "",
     "tls.key": config.tls.key !== "",
     "tls.client_ca": config.tls.client_ca !== "",
-    "http.listen": config.http.listen !== "",
   };
   return Object.keys(asked)
     .filter((key) => asked[key])

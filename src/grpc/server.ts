@@ -83,6 +83,11 @@ export class GrpcServer {
     addReflection(this.#server);
   }
 
+  /** RunTrajectory streams that are open. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
   /** Resolves with the port, once health says SERVING. Rejects with LISTEN_FAILED. */
   async listen(address: string): Promise<number> {
     if (!ADDRESS_PATTERN.test(address)) {

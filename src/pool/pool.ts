@@ -11,9 +11,9 @@ import { type PoolLimits, poolLimits } from "./limits.js";
 import { PoolContainer } from "./pool-container.js";
 import { Remover } from "./remover.js";
 import { containersToStart, idleToEnd } from "./scaler.js";
-import type { LeasedSlot } from "./slot.js";
+import type { LeasedSlot, SlotState } from "./slot.js";
 import { startContainer } from "./start-container.js";
-import { countSlots, type PoolStatus } from "./status.js";
+import { countSlots, type PoolStatus, slotStates } from "./status.js";
 import { Waiters } from "./waiters.js";
 
 export interface PoolOptions {
@@ -125,6 +125,10 @@ export class Pool {
     const { name, backend } = this.options;
     const identity = { name, backend: backend.name, isolation: this.#isolation };
     return { ...identity, ...countSlots(this.#members), waiting: this.#waiters.size };
+  }
+
+  slotStates(): Record<SlotState, number> {
+    return slotStates(this.#members);
   }
 
   /** As close, but containers that trajectories live in are left to the next server, if they can live without this one. */

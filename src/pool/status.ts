@@ -1,6 +1,7 @@
 // What a pool tells of itself.
 import type { Backend, Isolation } from "../backend/backend.js";
 import type { PoolContainer } from "./pool-container.js";
+import type { SlotState } from "./slot.js";
 
 export interface PoolStatus {
   readonly name: string;
@@ -13,6 +14,13 @@ export interface PoolStatus {
   readonly slotsLeased: number;
   readonly slotsReady: number;
   readonly waiting: number;
+}
+
+/** Slots by state. */
+export function slotStates(members: Iterable<PoolContainer>): Record<SlotState, number> {
+  const states = { opening: 0, ready: 0, leased: 0, closing: 0, quarantined: 0, dead: 0 };
+  for (const { slots } of members) for (const { state } of slots) states[state] += 1;
+  return states;
 }
 
 export function countSlots(

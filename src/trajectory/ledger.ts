@@ -108,6 +108,11 @@ export class Ledger {
     return this.#unfinished;
   }
 
+  /** Of the outcomes that are kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get isFull(): boolean {
     return this.#bytes >= this.limits.bytesMax;
   }

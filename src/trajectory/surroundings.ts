@@ -53,6 +53,8 @@ export interface TrajectorySurroundings {
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
   readonly counters: CallCounters;
+  /** Told of each call that ended. */
+  readonly onFinished?: ((kind: string, outcome: Outcome) => void) | undefined;
   /** Called once, when the trajectory is over for the directory. */
   readonly onEnded: () => void;
 }

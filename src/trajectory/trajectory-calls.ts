@@ -5,7 +5,7 @@ import type { Call } from "../core/call.js";
 import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputPiece } from "../core/output.js";
-import { completeOutcome } from "../tools/catalogue.js";
+import { completeOutcome, type Plan } from "../tools/catalogue.js";
 import { readContext } from "./call-context.js";
 import { CallQueue } from "./call-queue.js";
 import { ExternalCalls } from "./external-calls.js";
@@ -60,6 +60,11 @@ export class TrajectoryCalls {
     return this.#ledger.unfinished;
   }
 
+  /** Of the outcomes that are kept. */
+  get ledgerBytes(): number {
+    return this.#ledger.bytes;
+  }
+
   /** What a stream is owed or has not acknowledged, oldest first. */
   owed(): Entry[] {
     return this.#ledger.forStream();
@@ -91,7 +96,11 @@ export class TrajectoryCalls {
       if (!entry) continue;
       const { metadata, ...numbers } = readContext(call.context);
       const finish = (outcome: Outcome) =>
-        this.#finish(entry, { ...completeOutcome(outcome, metadata, slot.runner), slotGeneration, ...numbers });
+        this.#finish(entry, TAKEN_OVER, {
+          ...completeOutcome(outcome, metadata, slot.runner),
+          slotGeneration,
+          ...numbers,
+        });
       if (call.outcome) finish(call.outcome);
       else this.#followRunning(slot, call, finish);
     }
@@ -178,9 +187,11 @@ export class TrajectoryCalls {
     counters.total += 1;
     counters.queued += 1;
     this.#hold(entry.bytes);
-    if (this.#going === "draining") return this.#finish(entry, failedOutcome("NOT_STARTED", shuttingDown().message));
     const planned = plan(call);
-    if (planned.kind === "done") return this.#finish(entry, planned.outcome);
+    const kind = kindOf(planned, call);
+    if (this.#going === "draining")
+      return this.#finish(entry, kind, failedOutcome("NOT_STARTED", shuttingDown().message));
+    if (planned.kind === "done") return this.#finish(entry, kind, planned.outcome);
     const common = {
       uniqId: call.uniqId,
       queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
@@ -190,7 +201,7 @@ export class TrajectoryCalls {
         entry.state = "running";
         counters.queued -= 1;
       },
-      settle: (outcome: Outcome) => this.#finish(entry, outcome),
+      settle: (outcome: Outcome) => this.#finish(entry, kind, outcome),
     };
     if (planned.kind === "external") return this.#external.push({ ...common, plan: planned.plan });
     this.#queue.push({
@@ -223,10 +234,11 @@ export class TrajectoryCalls {
     );
   }
 
-  #finish(entry: Entry, outcome: Outcome): void {
-    const { counters } = this.around;
+  #finish(entry: Entry, kind: string, outcome: Outcome): void {
+    const { counters, onFinished } = this.around;
     if (entry.state === "queued") counters.queued -= 1;
     if (!isSuccess(outcome)) counters.errors += 1;
+    onFinished?.(kind, outcome);
     this.#hold(-entry.bytes);
     this.#ledger.finish(entry, outcome);
     this.output.ended(entry.uniqId);
@@ -235,6 +247,18 @@ export class TrajectoryCalls {
     for (const idle of this.#onIdle.splice(0)) idle();
     this.events.idle();
   }
+}
+
+/** Of a call that an earlier server began. */
+const TAKEN_OVER = "taken_over";
+
+/** The tool of a call as figures name it: models choose names without end, so those that are not ours share one. */
+function kindOf(planned: Plan, { tool }: Call): string {
+  if (planned.kind === "external") return "external";
+  if (planned.kind === "sandbox") return tool;
+  const { status } = planned.outcome;
+  if (status === "UNKNOWN_TOOL") return "unknown";
+  return status === "EXTERNAL_FAILED" ? "external" : tool;
 }
 
 function tooMuch(what: string): SwitchyardError {

@@ -27,6 +27,8 @@ export interface DirectoryOptions {
   readonly callBytes: { readonly trajectoryMax: number; readonly serverMax: number };
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
+  /** Told of each call that ended: of its tool, in one of few words, and of its outcome. */
+  readonly onFinished?: (kind: string, outcome: Outcome) => void;
 }
 
 /** Trajectories alive at once, streams or not. */
@@ -39,6 +41,18 @@ export class TrajectoryDirectory implements Directory {
   #closing = false;
 
   constructor(private readonly options: DirectoryOptions) {}
+
+  /** Trajectories alive. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Of the outcomes that all of them keep. */
+  get ledgerBytes(): number {
+    let sum = 0;
+    for (const { ledgerBytes } of this.#members.values()) sum += ledgerBytes;
+    return sum;
+  }
 
   open(request: OpenRequest, sink: EventSink): Attachment {
     const { pool, resumed, trajectory } = this.#find(request, request.requireResume);
@@ -149,6 +163,7 @@ export class TrajectoryDirectory implements Directory {
       queueTimeoutS,
       lifetimeS,
       counters: this.counters,
+      onFinished: this.options.onFinished,
       onEnded: () => {
         if (this.#members.get(trajectoryId) === trajectory) this.#members.delete(trajectoryId);
       },

@@ -71,6 +71,11 @@ export class Trajectory {
     this.#holdByLease();
   }
 
+  /** Of the outcomes that it keeps. */
+  get ledgerBytes(): number {
+    return this.#calls.ledgerBytes;
+  }
+
   /**
    * The newest stream wins; an older one ends SUPERSEDED. Sends `opened`, then what is unacknowledged; the output of what
    * runs follows, from the positions on.

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pino } from "pino";
 import { DockerBackend } from "../../src/backend/docker/docker-backend.js";
 import { UidBlock } from "../../src/backend/uid-block.js";
-import { poolSettings } from "../../src/cli/compose.js";
+import { poolSettings } from "../../src/cli/backend.js";
 import { loadConfig } from "../../src/config/load.js";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
 import {

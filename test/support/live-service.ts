@@ -21,6 +21,8 @@ import { TrajectoryClient } from "./trajectory-client.js";
 
 export interface LiveService {
   readonly address: string;
+  /** Of metrics and health, if `http.listen` asked for them. */
+  readonly httpAddress: string | undefined;
   readonly client: ToolExecutorServiceClient;
   /** Opens a stream; resolves once the server said `opened`. */
   open(open: Partial<Open> & { trajectoryId: string }): Promise<TrajectoryClient>;
@@ -54,6 +56,7 @@ export async function startLive(
     });
   return {
     address: service.address,
+    httpAddress: service.httpAddress,
     client,
     open: (open) => TrajectoryClient.open(client, open),
     execute: (trajectoryId, call) =>

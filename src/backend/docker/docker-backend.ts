@@ -34,6 +34,8 @@ export interface DockerBackendOptions {
   readonly log: Logger;
   /** A newer server of this instance has taken over: this one must end, and say nothing more about its calls. */
   readonly onFenced: () => void;
+  /** Told how long each answered ping of a link took, in milliseconds. */
+  readonly onRoundTrip?: (ms: number) => void;
 }
 
 /** Whether a Docker daemon answers; with the reason when none does. */
@@ -184,6 +186,7 @@ export class DockerBackend implements Backend {
       isFenced: async () => newest(await this.#list(`${INSTANCE_LABEL}=${this.options.instance}`)) > this.#epoch,
       onFenced: () => this.options.onFenced(),
       onGone: (container) => this.#containers.delete(container),
+      onRoundTrip: (ms) => this.options.onRoundTrip?.(ms),
     };
   }
 

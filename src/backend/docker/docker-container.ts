@@ -28,6 +28,8 @@ export interface Engine {
   /** A newer server of the instance has taken over. */
   onFenced(): void;
   onGone(container: DockerContainer): void;
+  /** How long each answered ping of a link took, in milliseconds. */
+  onRoundTrip(ms: number): void;
 }
 
 export interface ContainerIdentity {
@@ -58,6 +60,7 @@ export class DockerContainer implements Container, Line {
     this.epoch = engine.epoch;
     this.#log = engine.log.child({ container_id: container.id.slice(0, 12) });
     this.#keeper = new LinkKeeper(this, init);
+    this.#keeper.on("roundTrip", (ms) => engine.onRoundTrip(ms));
     const id = container.id.slice(0, 12);
     this.runner = new RunnerClient({ id, keeper: this.#keeper, init, key, containerHasNetwork: hasNetwork });
   }

@@ -23,6 +23,8 @@ export interface ProcessBackendOptions {
   readonly pools: ReadonlyMap<string, RunnerSettings>;
   readonly uids: UidBlock;
   readonly log: Logger;
+  /** Told how long each answered ping of a link took, in milliseconds. */
+  readonly onRoundTrip?: (ms: number) => void;
 }
 
 /** How long a runner may take to kill its slots and go, in milliseconds. */
@@ -91,6 +93,7 @@ export class ProcessBackend implements Backend {
     const init = initFrame(settings, process.getuid?.() === 0 ? this.options.uids : undefined);
     // A runner whose stdin or stdout is gone ends: there is nothing to dial.
     const keeper = new LinkKeeper({ nonce, epoch: 1, dial: async () => "gone" }, init);
+    if (this.options.onRoundTrip) keeper.on("roundTrip", this.options.onRoundTrip);
     keeper.begin({ fromRunner: child.stdout, toRunner: child.stdin });
     const runner = new RunnerClient({ id, keeper, init, key: randomBytes(32), containerHasNetwork: true });
     logRunnerWords(child.stderr, log, () => keeper.violation("more words than a runner has"));

@@ -2,7 +2,7 @@
 // would work.
 import type { Config, PoolConfig } from "../../config/schema.js";
 import { messageOf } from "../../core/errors.js";
-import { poolSettings } from "../compose.js";
+import { poolSettings } from "../backend.js";
 import { type Check, note, ok, problem, warning } from "./check.js";
 import { explain, type Surroundings } from "./explain.js";
 import { type Trial, type TrialSettings, Trials } from "./trial.js";

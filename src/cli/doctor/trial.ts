@@ -7,7 +7,7 @@ import { DockerBackend } from "../../backend/docker/docker-backend.js";
 import { ProcessBackend } from "../../backend/process/process-backend.js";
 import { UidBlock } from "../../backend/uid-block.js";
 import { messageOf } from "../../core/errors.js";
-import type { poolSettings } from "../compose.js";
+import type { poolSettings } from "../backend.js";
 
 export type TrialSettings = ReturnType<typeof poolSettings>;
 
