@@ -4,6 +4,10 @@ import type { KnownCall, RunCall } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { partsWithin } from "../link/parts.js";
 import type { AdoptedCall } from "./backend.js";
+import { tmuxFrame } from "./tmux-frames.js";
+
+/** Twice what the tool takes, with room for each key's own length. */
+const KEYS_BYTES_MAX = 128 * 1024;
 
 export function runCall(bound: SlotOperation): RunCall {
   const { slot, uniqId, digest, forStream, context, operation, noOutputTimeoutS = 0 } = bound;
@@ -14,6 +18,8 @@ export function runCall(bound: SlotOperation): RunCall {
       return { ...call, operation: { $case: "bash", value: { command: operation.command } } };
     case "bash_stateful":
       return { ...call, operation: { $case: "bashStateful", value: { command: operation.command } } };
+    case "tmux":
+      return { ...call, operation: { $case: "tmux", value: tmuxFrame(operation.action) } };
     case "read_file": {
       const { path, offset, limit = 0, encoding } = operation;
       const value = { path, offset: BigInt(offset), limit: BigInt(limit), base64: encoding === "base64" };
@@ -53,6 +59,7 @@ export function knownCall(
       execMs: outcome.execMs,
       fileSize: undefined,
       shell: undefined,
+      tmux: undefined,
     },
   };
 }
@@ -65,5 +72,6 @@ export function partsThatFit(calls: readonly RunCall[]): Generator<RunCall[]> {
 function contentBytes({ operation, context }: RunCall): number {
   if (operation?.$case === "bash" || operation?.$case === "bashStateful")
     return context.length + Buffer.byteLength(operation.value.command);
+  if (operation?.$case === "tmux") return context.length + KEYS_BYTES_MAX;
   return context.length + (operation?.$case === "writeFile" ? operation.value.content.length : 0);
 }

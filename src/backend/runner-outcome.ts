@@ -2,6 +2,7 @@
 // one can send is refused here.
 import type { CallStatus, Outcome } from "../core/outcome.js";
 import type { CallFinished, Init } from "../gen/switchyard/runner/v1/runner.js";
+import { isPossible, tmuxMetadata } from "./tmux-frames.js";
 
 /** The ends that a call can come to in a runner. */
 const RUNNER_STATUSES: readonly string[] = [
@@ -23,13 +24,14 @@ const PATH_CHARS_MAX = 10_000;
 
 /** Undefined when the frame breaks the rules. */
 export function outcomeOfFrame(frame: CallFinished, init: Init): Outcome | undefined {
-  const { status, output, error, exitCode, signal, outputBytes, execMs, fileSize, truncated, shell } = frame;
+  const { status, output, error, exitCode, signal, outputBytes, execMs, fileSize, truncated, shell, tmux } = frame;
   // In UTF-16 units: a character takes two at most, a file's byte as base64 less than two.
   const outputMax = 2 * Math.max(init.outputCharsMax, init.fileBytesMax) + PATH_CHARS_MAX;
   if (!isRunnerStatus(status) || output.length > outputMax || error.length > ERROR_CHARS_MAX) return undefined;
   if (exitCode !== undefined && (exitCode < 0 || exitCode > 255)) return undefined;
   if (!/^[A-Za-z0-9+ -]{0,32}$/.test(signal) || !Number.isFinite(execMs) || execMs < 0) return undefined;
   if (outputBytes > Number.MAX_SAFE_INTEGER || (fileSize ?? 0n) > Number.MAX_SAFE_INTEGER) return undefined;
+  if (tmux && !isPossible(tmux)) return undefined;
   return {
     status,
     output,
@@ -39,6 +41,7 @@ export function outcomeOfFrame(frame: CallFinished, init: Init): Outcome | undef
       ...(fileSize !== undefined && { size: Number(fileSize) }),
       ...(shell && { shell: shell.kept ? "kept" : "restarted" }),
       ...(shell?.restarted && { restarted: true }),
+      ...(tmux && tmuxMetadata(tmux)),
     },
     ...(exitCode !== undefined && { exitCode }),
     ...(signal && { signal }),

@@ -1,6 +1,7 @@
 // What a runner is asked to do: a call after its tool has checked the arguments and the policy was applied.
 // Typed, so that a runner never sees a model's raw arguments.
 import type { OutputSink } from "./output.js";
+import type { TmuxAction } from "./tmux.js";
 
 export type Encoding = "text" | "base64";
 
@@ -8,6 +9,7 @@ export type Operation =
   | { readonly kind: "bash"; readonly command: string }
   /** In the slot's lasting shell. */
   | { readonly kind: "bash_stateful"; readonly command: string }
+  | { readonly kind: "tmux"; readonly action: TmuxAction }
   | {
       readonly kind: "read_file";
       readonly path: string;

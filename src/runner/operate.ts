@@ -7,6 +7,8 @@ import type { Slot } from "./slot.js";
 import { runBash, runStateful } from "./tools/bash.js";
 import { readFile, writeFile } from "./tools/files.js";
 import { type Finished, finishedWith } from "./tools/finished.js";
+import { runTmux } from "./tools/tmux.js";
+import { tmuxAction, tmuxFrame } from "./tools/tmux-frames.js";
 
 type Operation = NonNullable<RunCall["operation"]>;
 
@@ -55,6 +57,8 @@ function execute(slot: Slot, call: RunCall, { timeoutS, limits, aborted, live }:
     }
     case "writeFile":
       return writeFile(slot, operation.value.path, operation.value.content, fileLimits, aborted);
+    case "tmux":
+      return runTmux(slot, tmuxAction(operation.value), runLimits, aborted, live);
     default:
       return operation satisfies never;
   }
@@ -79,6 +83,7 @@ function frameOf({ uniqId, slot }: RunCall, finished: Finished, execMs: number):
     execMs,
     fileSize: finished.fileSize === undefined ? undefined : BigInt(finished.fileSize),
     shell: finished.shell,
+    tmux: finished.tmux && tmuxFrame(finished.tmux),
   };
 }
 

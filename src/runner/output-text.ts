@@ -19,6 +19,11 @@ export function outputText(stdout: OutputCollector, stderr: OutputCollector, cha
   return { text: join(outCut.text, errCut.text), truncated: true };
 }
 
+/** The channel's text as it is, but for its middle when it is too long. */
+export function exactText(channel: OutputCollector, charsMax: number): Text {
+  return keepEnds(channel, charsMax);
+}
+
 const JOINT = "\n[stderr]\n";
 
 function join(out: string, err: string): string {

@@ -16,6 +16,7 @@ import type { Run, RunFields } from "./sandbox/run.js";
 import { runFolder, type SandboxKind, type SlotLimits, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
 import { type ShellRun, SlotShell } from "./sandbox/shell.js";
 import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
+import { noTmux, type TmuxMemory } from "./sandbox/tmux-memory.js";
 import { NO_WEIGHT, type Weight } from "./sandbox/weight.js";
 
 export interface SlotSettings {
@@ -47,6 +48,7 @@ export class Slot {
   #launcher: Launcher | undefined;
   #shell: SlotShell | undefined;
   #env: Readonly<Record<string, string>> = {};
+  #tmux: TmuxMemory = noTmux();
   #workspace = "";
   #run = "";
   #leased = false;
@@ -96,6 +98,7 @@ export class Slot {
     const launcher = new Launcher(entry, runFolder(this.folder));
     this.#launcher = launcher;
     this.#shell = undefined;
+    this.#tmux = noTmux();
     this.#run = entry.run;
     this.#workspace = entry.workspace;
     this.#env = {};
@@ -142,6 +145,11 @@ export class Slot {
     if (this.#state !== "open" || !this.#launcher) return Promise.reject(new Error(`slot is ${this.#state}`));
     this.#shell ??= new SlotShell(this.#launcher, { run: this.#run, workspace: this.#workspace, env });
     return this.#shell.run(command);
+  }
+
+  /** What is known of its tmux sessions. */
+  get tmux(): TmuxMemory {
+    return this.#tmux;
   }
 
   /** Rejects with what was left behind; the slot may then not be opened again. */

@@ -1,6 +1,6 @@
 // Reads a model's arguments by their declared types. Missing or wrongly typed ones make the call INVALID, naming the
 // argument; ones that the tool does not know are ignored and named in the metadata.
-import { isJsonObject, type JsonObject, type JsonValue, ownValue } from "../core/json.js";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue, ownValue } from "../core/json.js";
 
 /** A model's arguments are not what the tool needs; the message is the call's error text. */
 export class InvalidArguments extends Error {}
@@ -52,6 +52,31 @@ export class ArgumentReader {
       throw wrongType(name, "a whole number of bytes, 0 or more", value);
     }
     return value;
+  }
+
+  /** A number, brought into the range. */
+  number(name: string, min: number, max: number): number | undefined {
+    const value = this.#take(name);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== "number" || Number.isNaN(value)) throw wrongType(name, "a number", value);
+    return Math.min(Math.max(value, min), max);
+  }
+
+  /** One string or a list of them, at least one, without NUL. */
+  texts(name: string, { countMax, bytesMax }: { readonly countMax: number; readonly bytesMax: number }): string[] {
+    const value = this.#take(name);
+    const values = value !== undefined && value !== null && isJsonArray(value) ? value : [value ?? ""];
+    if (values.every((text) => text === "")) throw new InvalidArguments(`Missing ${name}`);
+    const texts = values.map((text) => {
+      if (typeof text !== "string") throw wrongType(name, "a string or a list of strings", text);
+      if (text.includes("\0")) throw new InvalidArguments(`Argument ${name} must not contain a NUL character`);
+      return text;
+    });
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    if (texts.length > countMax || bytes > bytesMax) {
+      throw new InvalidArguments(`Argument ${name} must have at most ${countMax} strings and ${bytesMax} bytes`);
+    }
+    return texts;
   }
 
   choice<T extends string>(name: string, choices: readonly [T, ...T[]]): T {

@@ -8,10 +8,11 @@ import { bash, bashStateful, terminal, terminalStateful } from "./bash.js";
 import type { ExternalRun, ExternalTools } from "./external/external-tools.js";
 import { readFile, writeFile } from "./files.js";
 import { clamped, type TimeoutRange, timeoutOf } from "./timeout.js";
+import { tmux } from "./tmux.js";
 import type { Tool, ToolLimits } from "./tool.js";
 import { openAiFunction, promptText } from "./tool-text.js";
 
-const TOOLS: readonly Tool[] = [bash, terminal, bashStateful, terminalStateful, readFile, writeFile];
+const TOOLS: readonly Tool[] = [bash, terminal, bashStateful, terminalStateful, tmux, readFile, writeFile];
 
 /** How a call's slot is isolated, as its result tells. */
 export interface Surroundings {
@@ -123,8 +124,8 @@ export class Catalogue {
     try {
       const planned = tool.plan(args, this.options.limits);
       if ("status" in planned) return done(planned);
-      const timeoutS = timeoutOf(call, poolDefaultS, this.options.timeouts);
-      const { operation, isCommand, isStateful = false } = planned;
+      const { operation, isCommand, isStateful = false, timeoutDefaultS = 0 } = planned;
+      const timeoutS = timeoutOf(call, Math.max(poolDefaultS, timeoutDefaultS), this.options.timeouts);
       const needsSandbox = isStateful && this.options.requireStatefulSandbox === true;
       const metadata = { ...planned.metadata, ...named(args.ignored), ...(isCommand && { timeout: timeoutS }) };
       return { kind: "sandbox", plan: { operation, timeoutS, metadata, ...(needsSandbox && NEEDS_SANDBOX) } };

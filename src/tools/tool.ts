@@ -21,6 +21,8 @@ export interface PlannedOperation {
   readonly isCommand: boolean;
   /** Whether policy.require_stateful_sandbox is about it. */
   readonly isStateful?: boolean;
+  /** The timeout of a call that sets none, if it is more than the pool's default. */
+  readonly timeoutDefaultS?: number;
 }
 
 export interface ToolLimits {

@@ -24,8 +24,11 @@
 // Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
 // `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content; `shell`, number of
 // environment entries, each entry: a bash that goes on reading commands from ID.in, which then is ID.shell/bash, and has
-// ID.out as ID.shell/words; `done`: nothing, for a child that only lent its FIFOs.
-// The file operations end with status 0 and the file's size on stderr, or with 1 and the error text on stderr.
+// ID.out as ID.shell/words; `done`: nothing, for a child that only lent its FIFOs; `program`, Perl text that gives
+// a function of this program's that few slots need (tmux-source.ts), working folder, number of environment entries, each
+// entry, the function's arguments: it has the folder `own` in the run folder, which is the slot's user's.
+// The file operations end with status 0 and the file's size on stderr, or with 1 and the error text on stderr; a program
+// with 0, or with 1 and the error text on stderr.
 
 import { constants } from "node:fs";
 import { WEIGH_SOURCE } from "./weight.js";
@@ -282,6 +285,7 @@ sub run_request {
   my $shell_folder = $kind eq 'shell' ? shell_folder(%path) : '';
   unlink values %path;
   return 0 if $kind eq 'done';
+  mkdir("$run_dir/own", 0700) && $uid && chown($uid, $uid, "$run_dir/own") if $kind eq 'program';
   if ($kind eq 'bash' && length $fields[-1] > $ARGUMENT_MAX) {
     (my $script = $path{in}) =~ s/in$/command/;
     $fields[-1] = write_script($script, $fields[-1]) or do { print STDERR "$script: $!\n"; return 126 };
@@ -289,6 +293,7 @@ sub run_request {
   become_user() or do { print STDERR "cannot become user $uid: $!\n"; return 126 };
   return exec_command(@fields) if $kind eq 'bash';
   return exec_command($shell_folder, @fields, 'bash', 'bash') if $kind eq 'shell';
+  return run_program(@fields) if $kind eq 'program';
   return eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail();
 }
 
@@ -323,6 +328,14 @@ sub exec_command {
   %ENV = map { split /=/, $_, 2 } splice(@rest, 0, $entries);
   chdir $folder or do { print STDERR "cannot enter $folder: $!\n"; return 126 };
   exec { $rest[0] } @rest or do { print STDERR "cannot start $rest[0]: $!\n"; return 127 };
+}
+
+sub run_program {
+  my ($program, $folder, $entries, @rest) = @_;
+  my $run = eval $program or die $@;
+  %ENV = map { split /=/, $_, 2 } splice(@rest, 0, $entries);
+  chdir $folder or do { print STDERR "cannot enter $folder: $!\n"; return 126 };
+  return eval { $run->(@rest); 1 } ? 0 : fail();
 }
 
 sub fail { my $why = $@; $why =~ s/\n\z//; syswrite(STDERR, $why); return 1 }

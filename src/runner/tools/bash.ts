@@ -40,7 +40,7 @@ function finishedOf(supervised: Supervised, limits: Limits): Finished {
 }
 
 /** `NAME=value` each. */
-function environment(slot: Slot): string[] {
+export function environment(slot: Slot): string[] {
   const variables = {
     PATH: SEARCH_PATH,
     HOME: slot.workspace,

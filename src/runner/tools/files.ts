@@ -6,6 +6,7 @@ import { abortedFor, type Finished, finishedWith } from "./finished.js";
 import { type Supervised, supervise } from "./supervise.js";
 
 const WORKSPACE = "/workspace";
+const WORDS = { operation: "File operation", died: "The sandbox died while the file was worked on" };
 
 export interface ReadRequest {
   readonly path: string;
@@ -73,16 +74,25 @@ async function operate(
   const watch = { timeoutS: limits.timeoutS, noOutputTimeoutS: 0, charsMax: limits.fileBytesMax };
   const done = await supervise(run, watch, cancelled);
   const answer = done.stderr.kept().head.toString("utf8");
-  const failed = failureOf(done, answer, limits);
+  const failed = failureOf(done, answer, limits, WORDS);
   return failed ? { ...done, failed, answer } : { ...done, answer };
 }
 
-function failureOf({ endedFor, waitStatus }: Supervised, answer: string, limits: FileLimits): Finished | undefined {
-  if (waitStatus === undefined) return finishedWith("LOST", "The sandbox died while the file was worked on");
-  if (endedFor === "timeout" || endedFor === "no_output") {
-    return finishedWith("TIMED_OUT", `File operation timed out after ${limits.timeoutS}s`);
+/** How a child of the launcher failed that does more than run a command, and whose stderr is its answer. */
+export function failureOf(
+  { endedFor, waitStatus }: Supervised,
+  answer: string,
+  limits: { readonly timeoutS: number; readonly noOutputTimeoutS?: number },
+  words: { readonly operation: string; readonly died: string },
+): Finished | undefined {
+  if (waitStatus === undefined) return finishedWith("LOST", words.died);
+  if (endedFor === "timeout") {
+    return finishedWith("TIMED_OUT", `${words.operation} timed out after ${limits.timeoutS}s`);
+  }
+  if (endedFor === "no_output") {
+    return finishedWith("TIMED_OUT", `${words.operation} timed out after ${limits.noOutputTimeoutS}s without output`);
   }
   if (endedFor) return abortedFor(endedFor);
-  if (waitStatus !== 0) return finishedWith("TOOL_FAILED", answer || "The file operation was killed");
+  if (waitStatus !== 0) return finishedWith("TOOL_FAILED", answer || `${words.operation} was killed`);
   return undefined;
 }

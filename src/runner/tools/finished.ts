@@ -14,6 +14,22 @@ export interface Finished {
   readonly fileSize?: number;
   /** Stateful calls: what became of the slot's lasting shell. */
   readonly shell?: { readonly restarted: boolean; readonly kept: boolean };
+  readonly tmux?: TmuxState;
+}
+
+/** What there is to say of the slot's tmux session. */
+export interface TmuxState {
+  /** After a start. */
+  readonly paneWidth?: number;
+  readonly paneHeight?: number;
+  /** Whether a start found it as it is. */
+  readonly kept?: boolean;
+  /** What its recording is named by. */
+  readonly number?: number;
+  /** After a wait: whether the shell was at its prompt. */
+  readonly done?: boolean;
+  /** After a stream: bytes of the recording that were read. */
+  readonly offset?: number;
 }
 
 /** The end of a run that was stopped from outside. */

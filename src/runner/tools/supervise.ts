@@ -22,6 +22,9 @@ export interface Supervised {
   readonly endedFor?: EndReason;
 }
 
+/** Who takes what the run writes, as it comes. */
+export type LiveSink = Pick<LiveOutput, "isHolding" | "push" | "commandEnded">;
+
 export type EndReason = "timeout" | "no_output" | AbortReason;
 
 /** What the abort signal of a run carries as its reason. */
@@ -36,7 +39,7 @@ export async function supervise(
   run: Run,
   limits: Limits,
   cancelled: AbortSignal,
-  live?: LiveOutput,
+  live?: LiveSink,
 ): Promise<Supervised> {
   const stdout = new OutputCollector(limits.charsMax);
   const stderr = new OutputCollector(limits.charsMax);

@@ -244,6 +244,9 @@ export interface RunCall {
     | //
     /** Runs a command in the slot's lasting shell. */
     { $case: "bashStateful"; value: BashStateful }
+    | //
+    /** Starts, drives, reads or ends the slot's terminal. */
+    { $case: "tmux"; value: Tmux }
     | undefined;
   /** Of what the call is, to tell another one of the same name: SHA-256. */
   digest: Buffer;
@@ -265,6 +268,68 @@ export interface Bash {
 export interface BashStateful {
   /** The command's text, of any size that fits a frame. */
   command: string;
+}
+
+/** One action on the tmux session that the slot has from its first start on. */
+export interface Tmux {
+  /** Exactly one is set. */
+  action:
+    | //
+    /** Begins the session. */
+    { $case: "start"; value: TmuxStart }
+    | //
+    /** Types into it. */
+    { $case: "sendKeys"; value: TmuxSendKeys }
+    | //
+    /** Shows its screen. */
+    { $case: "capture"; value: TmuxCapture }
+    | //
+    /** Reads on in its recording. */
+    { $case: "stream"; value: TmuxStream }
+    | //
+    /** Ends it. */
+    { $case: "stop"; value: TmuxStop }
+    | undefined;
+}
+
+/** Begins the session, unless there is one. */
+export interface TmuxStart {
+  /** Columns. */
+  paneWidth: number;
+  /** Rows. */
+  paneHeight: number;
+  /** Whether one that lives is ended before. */
+  reset: boolean;
+}
+
+/** Types into the pane. */
+export interface TmuxSendKeys {
+  /** Names of keys, or text, as `tmux send-keys` takes them. */
+  keys: string[];
+  /** Whether to wait until the shell shows its prompt again. */
+  block: boolean;
+  /** Seconds that it takes at least. */
+  minWaitS: number;
+  /** Seconds to wait at most; absent: until shortly before the timeout. */
+  maxWaitS?: number | undefined;
+}
+
+/** Shows the pane as `tmux capture-pane -p` does. */
+export interface TmuxCapture {
+  /** Whether what was scrolled out of sight is shown too. */
+  entire: boolean;
+}
+
+/** Reads whole lines of the recording, on from where the last such call ended. */
+export interface TmuxStream {
+  /** Whether to read from the beginning. */
+  reset: boolean;
+  /** Bytes at most; absent: as many as a result holds. */
+  bytesMax?: bigint | undefined;
+}
+
+/** Ends the session. */
+export interface TmuxStop {
 }
 
 /** Reads a regular file of the workspace. */
@@ -369,7 +434,29 @@ export interface CallFinished {
   /** Index of the slot. */
   slot: number;
   /** BashStateful: what became of the shell. */
-  shell: ShellState | undefined;
+  shell:
+    | ShellState
+    | undefined;
+  /** Tmux: what there is to say of the session. */
+  tmux: TmuxState | undefined;
+}
+
+/** The slot's tmux session, as a call left it. */
+export interface TmuxState {
+  /** After a start: columns; else 0. */
+  paneWidth: number;
+  /** After a start: rows; else 0. */
+  paneHeight: number;
+  /** Whether a start found the session as it is. */
+  kept: boolean;
+  /** Number of the session in its slot, from 1, which its recording is named by. */
+  number: number;
+  /** After a wait: whether the shell was at its prompt. */
+  done?:
+    | boolean
+    | undefined;
+  /** After a stream: bytes of the recording that were read. */
+  offset?: bigint | undefined;
 }
 
 /** The slot's lasting shell, as a call left it. */
@@ -2081,6 +2168,9 @@ export const RunCall: MessageFns<RunCall> = {
       case "bashStateful":
         BashStateful.encode(message.operation.value, writer.uint32(162).fork()).join();
         break;
+      case "tmux":
+        Tmux.encode(message.operation.value, writer.uint32(170).fork()).join();
+        break;
     }
     if (message.digest.length !== 0) {
       writer.uint32(58).bytes(message.digest);
@@ -2166,6 +2256,14 @@ export const RunCall: MessageFns<RunCall> = {
             message.operation = { $case: "bashStateful", value: BashStateful.decode(reader, reader.uint32()) };
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.operation = { $case: "tmux", value: Tmux.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 7: {
             if (tag !== 58) {
               break;
@@ -2240,6 +2338,12 @@ export const RunCall: MessageFns<RunCall> = {
       case "bashStateful": {
         if (object.operation?.value !== undefined && object.operation?.value !== null) {
           message.operation = { $case: "bashStateful", value: BashStateful.fromPartial(object.operation.value) };
+        }
+        break;
+      }
+      case "tmux": {
+        if (object.operation?.value !== undefined && object.operation?.value !== null) {
+          message.operation = { $case: "tmux", value: Tmux.fromPartial(object.operation.value) };
         }
         break;
       }
@@ -2358,6 +2462,478 @@ export const BashStateful: MessageFns<BashStateful> = {
   fromPartial(object: DeepPartial<BashStateful>): BashStateful {
     const message = createBaseBashStateful();
     message.command = object.command ?? "";
+    return message;
+  },
+};
+
+function createBaseTmux(): Tmux {
+  return { action: undefined };
+}
+
+export const Tmux: MessageFns<Tmux> = {
+  encode(message: Tmux, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.action?.$case) {
+      case "start":
+        TmuxStart.encode(message.action.value, writer.uint32(10).fork()).join();
+        break;
+      case "sendKeys":
+        TmuxSendKeys.encode(message.action.value, writer.uint32(18).fork()).join();
+        break;
+      case "capture":
+        TmuxCapture.encode(message.action.value, writer.uint32(26).fork()).join();
+        break;
+      case "stream":
+        TmuxStream.encode(message.action.value, writer.uint32(34).fork()).join();
+        break;
+      case "stop":
+        TmuxStop.encode(message.action.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Tmux {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmux();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = { $case: "start", value: TmuxStart.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.action = { $case: "sendKeys", value: TmuxSendKeys.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.action = { $case: "capture", value: TmuxCapture.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.action = { $case: "stream", value: TmuxStream.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.action = { $case: "stop", value: TmuxStop.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Tmux>): Tmux {
+    return Tmux.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Tmux>): Tmux {
+    const message = createBaseTmux();
+    switch (object.action?.$case) {
+      case "start": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "start", value: TmuxStart.fromPartial(object.action.value) };
+        }
+        break;
+      }
+      case "sendKeys": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "sendKeys", value: TmuxSendKeys.fromPartial(object.action.value) };
+        }
+        break;
+      }
+      case "capture": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "capture", value: TmuxCapture.fromPartial(object.action.value) };
+        }
+        break;
+      }
+      case "stream": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "stream", value: TmuxStream.fromPartial(object.action.value) };
+        }
+        break;
+      }
+      case "stop": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "stop", value: TmuxStop.fromPartial(object.action.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseTmuxStart(): TmuxStart {
+  return { paneWidth: 0, paneHeight: 0, reset: false };
+}
+
+export const TmuxStart: MessageFns<TmuxStart> = {
+  encode(message: TmuxStart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paneWidth !== 0) {
+      writer.uint32(8).uint32(message.paneWidth);
+    }
+    if (message.paneHeight !== 0) {
+      writer.uint32(16).uint32(message.paneHeight);
+    }
+    if (message.reset !== false) {
+      writer.uint32(24).bool(message.reset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TmuxStart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmuxStart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.paneWidth = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.paneHeight = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.reset = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TmuxStart>): TmuxStart {
+    return TmuxStart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TmuxStart>): TmuxStart {
+    const message = createBaseTmuxStart();
+    message.paneWidth = object.paneWidth ?? 0;
+    message.paneHeight = object.paneHeight ?? 0;
+    message.reset = object.reset ?? false;
+    return message;
+  },
+};
+
+function createBaseTmuxSendKeys(): TmuxSendKeys {
+  return { keys: [], block: false, minWaitS: 0, maxWaitS: undefined };
+}
+
+export const TmuxSendKeys: MessageFns<TmuxSendKeys> = {
+  encode(message: TmuxSendKeys, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keys) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.block !== false) {
+      writer.uint32(16).bool(message.block);
+    }
+    if (message.minWaitS !== 0) {
+      writer.uint32(25).double(message.minWaitS);
+    }
+    if (message.maxWaitS !== undefined) {
+      writer.uint32(33).double(message.maxWaitS);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TmuxSendKeys {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmuxSendKeys();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keys.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.block = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.minWaitS = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.maxWaitS = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TmuxSendKeys>): TmuxSendKeys {
+    return TmuxSendKeys.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TmuxSendKeys>): TmuxSendKeys {
+    const message = createBaseTmuxSendKeys();
+    message.keys = object.keys?.map((e) => e) || [];
+    message.block = object.block ?? false;
+    message.minWaitS = object.minWaitS ?? 0;
+    message.maxWaitS = object.maxWaitS ?? undefined;
+    return message;
+  },
+};
+
+function createBaseTmuxCapture(): TmuxCapture {
+  return { entire: false };
+}
+
+export const TmuxCapture: MessageFns<TmuxCapture> = {
+  encode(message: TmuxCapture, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entire !== false) {
+      writer.uint32(8).bool(message.entire);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TmuxCapture {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmuxCapture();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.entire = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TmuxCapture>): TmuxCapture {
+    return TmuxCapture.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TmuxCapture>): TmuxCapture {
+    const message = createBaseTmuxCapture();
+    message.entire = object.entire ?? false;
+    return message;
+  },
+};
+
+function createBaseTmuxStream(): TmuxStream {
+  return { reset: false, bytesMax: undefined };
+}
+
+export const TmuxStream: MessageFns<TmuxStream> = {
+  encode(message: TmuxStream, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reset !== false) {
+      writer.uint32(8).bool(message.reset);
+    }
+    if (message.bytesMax !== undefined) {
+      if (BigInt.asUintN(64, message.bytesMax) !== message.bytesMax) {
+        throw new globalThis.Error("value provided for field message.bytesMax of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TmuxStream {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmuxStream();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reset = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesMax = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TmuxStream>): TmuxStream {
+    return TmuxStream.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TmuxStream>): TmuxStream {
+    const message = createBaseTmuxStream();
+    message.reset = object.reset ?? false;
+    message.bytesMax = (object.bytesMax !== undefined && object.bytesMax !== null)
+      ? BigInt(object.bytesMax)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTmuxStop(): TmuxStop {
+  return {};
+}
+
+export const TmuxStop: MessageFns<TmuxStop> = {
+  encode(_: TmuxStop, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TmuxStop {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmuxStop();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TmuxStop>): TmuxStop {
+    return TmuxStop.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<TmuxStop>): TmuxStop {
+    const message = createBaseTmuxStop();
     return message;
   },
 };
@@ -2905,6 +3481,7 @@ function createBaseCallFinished(): CallFinished {
     fileSize: undefined,
     slot: 0,
     shell: undefined,
+    tmux: undefined,
   };
 }
 
@@ -2951,6 +3528,9 @@ export const CallFinished: MessageFns<CallFinished> = {
     }
     if (message.shell !== undefined) {
       ShellState.encode(message.shell, writer.uint32(162).fork()).join();
+    }
+    if (message.tmux !== undefined) {
+      TmuxState.encode(message.tmux, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -3064,6 +3644,14 @@ export const CallFinished: MessageFns<CallFinished> = {
             message.shell = ShellState.decode(reader, reader.uint32());
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.tmux = TmuxState.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3099,6 +3687,125 @@ export const CallFinished: MessageFns<CallFinished> = {
     message.shell = (object.shell !== undefined && object.shell !== null)
       ? ShellState.fromPartial(object.shell)
       : undefined;
+    message.tmux = (object.tmux !== undefined && object.tmux !== null) ? TmuxState.fromPartial(object.tmux) : undefined;
+    return message;
+  },
+};
+
+function createBaseTmuxState(): TmuxState {
+  return { paneWidth: 0, paneHeight: 0, kept: false, number: 0, done: undefined, offset: undefined };
+}
+
+export const TmuxState: MessageFns<TmuxState> = {
+  encode(message: TmuxState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paneWidth !== 0) {
+      writer.uint32(8).uint32(message.paneWidth);
+    }
+    if (message.paneHeight !== 0) {
+      writer.uint32(16).uint32(message.paneHeight);
+    }
+    if (message.kept !== false) {
+      writer.uint32(24).bool(message.kept);
+    }
+    if (message.number !== 0) {
+      writer.uint32(32).uint32(message.number);
+    }
+    if (message.done !== undefined) {
+      writer.uint32(40).bool(message.done);
+    }
+    if (message.offset !== undefined) {
+      if (BigInt.asUintN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.offset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TmuxState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTmuxState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.paneWidth = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.paneHeight = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kept = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.done = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.offset = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TmuxState>): TmuxState {
+    return TmuxState.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TmuxState>): TmuxState {
+    const message = createBaseTmuxState();
+    message.paneWidth = object.paneWidth ?? 0;
+    message.paneHeight = object.paneHeight ?? 0;
+    message.kept = object.kept ?? false;
+    message.number = object.number ?? 0;
+    message.done = object.done ?? undefined;
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : undefined;
     return message;
   },
 };
