@@ -1,5 +1,6 @@
 // What makes containers, and what a container can do: the interface that pool/ and batch/ stand on.
 // Implementations: docker/, process/.
+import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import type { Outcome } from "../core/outcome.js";
@@ -109,6 +110,8 @@ export interface Runner {
   remember(slot: number, recall: () => readonly AdoptedCall[]): void;
   /** Says that results need not be kept any longer; unknown ones are ignored. */
   acknowledge(slot: number, uniqIds: readonly string[]): void;
+  /** Moves files between the server and an open slot, beside its calls. Throws LIMIT_REACHED, or why the runner is lost. */
+  transfer(slot: number, request: TransferRequest): Transfer;
   /** Resolves, never rejects, when the runner is lost for good. */
   readonly lost: Promise<SwitchyardError>;
   /** Tells when the sandbox of an open slot died by itself: the slot must be closed before it is used again. */

@@ -1,39 +1,26 @@
 // The server's end of a link: drives one runner, and believes nothing it says. A frame is valid only for a slot and a
 // call that this runner was given; a violation loses the runner, and its container with it. When the link begins anew, the
 // runner's inventory tells what of its requests and answers got lost, and they are sent again.
+import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import type { Outcome } from "../core/outcome.js";
 import type { OutputPosition, OutputSink } from "../core/output.js";
-import type {
-  CallFinished,
-  Init,
-  Ready,
-  RunCall,
-  RunnerFrame,
-  ServerFrame,
-} from "../gen/switchyard/runner/v1/runner.js";
+import type { CallFinished, Ready, RunCall, RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import type { AdoptedCall, AdoptedSlot, Isolation, Runner, RunningBatch, SlotBinding } from "./backend.js";
 import { FirstInventory } from "./first-inventory.js";
 import type { RunnerInventory } from "./inventory.js";
-import { isIsolation } from "./isolation.js";
+import { claimedIsolation } from "./isolation.js";
 import { LeaseBook } from "./lease-book.js";
-import type { LinkKeeper } from "./link-keeper.js";
 import { OutputIntakes } from "./output-intakes.js";
 import { PendingCalls } from "./pending-calls.js";
 import { partsThatFit, runCall } from "./run-frames.js";
 import { outcomeOfFrame } from "./runner-outcome.js";
+import type { RunnerClientOptions } from "./runner-settings.js";
 import { SlotFailures } from "./slot-failures.js";
 import { SlotRequests } from "./slot-requests.js";
+import { Transfers } from "./transfers.js";
 import { untilAborted } from "./until-aborted.js";
-
-export interface RunnerClientOptions {
-  readonly id: string;
-  readonly keeper: LinkKeeper;
-  readonly init: Init;
-  readonly key: Buffer;
-  readonly containerHasNetwork: boolean;
-}
 
 export class RunnerClient implements Runner {
   isolation: Isolation = "none";
@@ -47,6 +34,7 @@ export class RunnerClient implements Runner {
   readonly #first = new FirstInventory();
   readonly #calls = new PendingCalls();
   readonly #outputs = new OutputIntakes((frame) => this.#send(frame));
+  readonly #transfers = new Transfers((frame) => this.#send(frame));
   readonly #opening = new SlotRequests("openSlot", (frame) => this.#send(frame));
   readonly #closing = new SlotRequests("closeSlot", (frame) => this.#send(frame));
   readonly #leases: LeaseBook;
@@ -157,6 +145,10 @@ export class RunnerClient implements Runner {
     this.#leases.acknowledge(slot, uniqIds);
   }
 
+  transfer(slot: number, request: TransferRequest): Transfer {
+    return this.#transfers.begin(slot, request);
+  }
+
   shutdown(): void {
     this.#send({ $case: "shutdown", value: {} });
   }
@@ -193,13 +185,12 @@ export class RunnerClient implements Runner {
     });
   }
 
-  #take({ isolation, isolationReason }: Ready): void {
-    if (!isIsolation(isolation)) throw new SwitchyardError("SANDBOX_UNAVAILABLE", isolationReason || "no isolation");
-    // Who took the runner over may claim another; what was asked for by name came to that or to nothing.
+  #take(ready: Ready): void {
     const { isolation: wanted } = this.options.init;
-    if (wanted !== "auto" && isolation !== wanted) throw this.#violation(`${isolation} where it was told ${wanted}`);
+    const isolation = claimedIsolation(ready, wanted);
+    if (!isolation) throw this.#violation(`${ready.isolation} where it was told ${wanted}`);
     this.isolation = isolation;
-    this.isolationReason = isolationReason;
+    this.isolationReason = ready.isolationReason;
   }
 
   #linkBegan(inventory: RunnerInventory): void {
@@ -212,6 +203,7 @@ export class RunnerClient implements Runner {
     this.#calls.loseIn(this.#shut, inventory);
     for (const [timeoutS, calls] of this.#calls.unknownTo(inventory)) this.#sendCalls(calls, timeoutS);
     this.#outputs.relink();
+    this.#transfers.endAll(new SwitchyardError("RUNNER_LOST", "the link to the container broke; repeat the request"));
     for (const [slot, { open, calls }] of inventory.slots.entries()) {
       for (const { uniqId, outcome } of calls.values()) {
         if (outcome && this.#calls.has(slot, uniqId)) this.#deliver(slot, uniqId, outcome);
@@ -240,6 +232,11 @@ export class RunnerClient implements Runner {
         break;
       case "output":
         if (!this.#outputs.take(frame.value)) this.#violation("output that nobody asked for");
+        break;
+      case "transferData":
+      case "transferCredit":
+      case "transferEnded":
+        if (!this.#transfers.take(frame)) this.#violation("what no transfer asked for");
         break;
       case "slotFailed":
         if (!this.#failures.failed(frame.value.slot, frame.value.error)) {
@@ -285,6 +282,7 @@ export class RunnerClient implements Runner {
     this.#closing.failAll(error);
     this.#calls.failAll(error);
     this.#outputs.clear();
+    this.#transfers.fail(error);
     this.#lose(error);
   }
 

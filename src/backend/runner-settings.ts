@@ -1,5 +1,6 @@
 // What every runner of a pool is told at its start, taken from the configuration by whoever wires the server.
 import type { Init } from "../gen/switchyard/runner/v1/runner.js";
+import type { LinkKeeper } from "./link-keeper.js";
 import type { UidBlock } from "./uid-block.js";
 
 export interface RunnerSettings {
@@ -25,6 +26,16 @@ export interface SlotSettings {
   readonly workspaceInMemory: boolean;
   /** /tmp and /dev/shm, each. */
   readonly scratchMb: number;
+}
+
+/** What the server's end of a runner is made of. */
+export interface RunnerClientOptions {
+  readonly id: string;
+  readonly keeper: LinkKeeper;
+  readonly init: Init;
+  /** That seals leases. */
+  readonly key: Buffer;
+  readonly containerHasNetwork: boolean;
 }
 
 const MIB = 1024 * 1024;

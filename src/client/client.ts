@@ -2,12 +2,29 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { systemClock } from "../core/clock.js";
+import {
+  ArchiveArtifactsRequest,
+  ArtifactServiceService,
+  ListArtifactsRequest,
+  ReadArtifactRequest,
+} from "../gen/switchyard/v1/artifact_service.js";
 import { ReleaseTrajectoryRequest, ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
+import {
+  type ArchiveSummary,
+  type ArtifactListing,
+  type ArtifactPath,
+  listingOf,
+  uploadKind,
+  type WriteOptions,
+  type WriteSummary,
+  wirePath,
+} from "./artifact-values.js";
+import { type Download, type FileDownload, readArchive, readFile, write } from "./artifacts.js";
 import type { Backoff } from "./backoff.js";
 import { ChannelPool } from "./channel-pool.js";
 import { SwitchyardClientError } from "./errors.js";
 import { connectOver } from "./grpc-stream.js";
-import { durationOf, encodeExecute, type ToolArguments } from "./messages.js";
+import { count, durationOf, encodeExecute, type ToolArguments } from "./messages.js";
 import { type ServerStatus, serverStatusOf, type ToolDescription, toolsOf } from "./server-status.js";
 import type { SessionTimes } from "./session.js";
 import { type ToolResult, toolResultOf } from "./tool-result.js";
@@ -179,6 +196,65 @@ export class SwitchyardClient {
   ): Promise<{ readonly released: number; readonly wiped: boolean }> {
     const { resumeToken = "", resetWorkspace = false } = options;
     return this.#release({ target: { $case: "group", value: group }, resumeToken, resetWorkspace });
+  }
+
+  /**
+   * Reads a file of a trajectory's workspace, beside the calls that run there. Resolves once the file is open; then iterate
+   * over its bytes. Rejects with `NO_SLOT`, `ARTIFACT_NOT_FOUND`, `ACCESS_DENIED`, `ARTIFACT_UNSUITABLE`, …, and repeats
+   * nothing by itself.
+   */
+  async readArtifact(
+    { trajectoryId, resumeToken }: TrajectoryKey,
+    path: ArtifactPath,
+    options: { readonly offset?: number; readonly maxBytes?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<FileDownload> {
+    this.#checkOpen();
+    const { offset, maxBytes } = {
+      offset: count("offset", options.offset),
+      maxBytes: count("maxBytes", options.maxBytes),
+    };
+    const request = { trajectoryId, resumeToken, ...wirePath(path), offset, maxBytes };
+    return readFile(this.#pool, ReadArtifactRequest.encode(request).finish(), options.signal);
+  }
+
+  /** Lists a folder of the workspace; default: the workspace itself. Repeated while the server cannot be reached. */
+  async listArtifacts(
+    { trajectoryId, resumeToken }: TrajectoryKey,
+    path: ArtifactPath = "",
+    options: { readonly recursive?: boolean; readonly maxEntries?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<ArtifactListing> {
+    const { recursive = false, maxEntries = 0, signal } = options;
+    const request = { trajectoryId, resumeToken, ...wirePath(path), recursive, maxEntries };
+    const bytes = ListArtifactsRequest.encode(request).finish();
+    return listingOf(await this.#request(ArtifactServiceService.listArtifacts, bytes, signal));
+  }
+
+  /** A folder of the workspace as tar.gz; default: all of it. Iterate over its bytes; then `summary` says what is in it. */
+  archiveArtifacts(
+    { trajectoryId, resumeToken }: TrajectoryKey,
+    path: ArtifactPath = "",
+    options: { readonly maxBytes?: number; readonly maxEntries?: number; readonly signal?: AbortSignal } = {},
+  ): Download<ArchiveSummary> {
+    this.#checkOpen();
+    const { maxEntries = 0, signal } = options;
+    const maxBytes = count("maxBytes", options.maxBytes);
+    const request = { trajectoryId, resumeToken, ...wirePath(path), maxBytes, maxEntries };
+    return readArchive(this.#pool, ArchiveArtifactsRequest.encode(request).finish(), signal);
+  }
+
+  /** Writes a file, or unpacks an archive, into the workspace. Rejects with `ARCHIVE_REFUSED`, `LIMIT_REACHED`, … */
+  async writeArtifact(
+    { trajectoryId, resumeToken }: TrajectoryKey,
+    path: ArtifactPath,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    options: WriteOptions = {},
+  ): Promise<WriteSummary> {
+    this.#checkOpen();
+    const { mode, maxEntries = 0, signal } = options;
+    const limits = { maxBytes: count("maxBytes", options.maxBytes), maxEntries };
+    const kind = uploadKind(options.kind);
+    const value = { trajectoryId, resumeToken, ...wirePath(path), kind, mode, ...limits };
+    return write(this.#pool, { $case: "header", value }, content, signal);
   }
 
   async listTools(): Promise<readonly ToolDescription[]> {

@@ -1,5 +1,16 @@
 // `switchyard/client`: what a program that uses a Switchyard server imports.
 // biome-ignore-all lint/performance/noBarrelFile: a package's entry point, imported by nothing in here
+export type {
+  ArchiveSummary,
+  ArtifactEntry,
+  ArtifactListing,
+  ArtifactPath,
+  FileInfo,
+  ReadSummary,
+  WriteOptions,
+  WriteSummary,
+} from "./artifact-values.js";
+export type { Download, FileDownload } from "./artifacts.js";
 export type { Backoff } from "./backoff.js";
 export { type ClientOptions, type ExecuteOptions, type OpenOptions, SwitchyardClient } from "./client.js";
 export { CallRejectedError, type ErrorReason, SwitchyardClientError } from "./errors.js";

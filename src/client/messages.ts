@@ -79,6 +79,12 @@ export function durationOf(field: string, seconds: number | undefined): Duration
   return { seconds: BigInt(whole), nanos: Math.min(999_999_999, Math.round((seconds - whole) * 1e9)) };
 }
 
+/** Bytes, as a uint64; 0 for undefined. Throws INVALID_FIELD for what is none. */
+export function count(field: string, bytes = 0): bigint {
+  if (Number.isSafeInteger(bytes) && bytes >= 0) return BigInt(bytes);
+  throw invalid(`${field} is ${bytes}; it must be a whole number from 0 to 2^53 - 1`);
+}
+
 export function checkId(field: string, id: string): void {
   if (!ID_PATTERN.test(id)) throw invalid(`${field} is ${JSON.stringify(id)}; it must match ${ID_PATTERN.source}`);
 }

@@ -50,6 +50,15 @@ export const MEANING = {
   BACKEND_UNAVAILABLE: { code: "UNAVAILABLE", callStatus: "NOT_STARTED" },
   CONFIG_INVALID: { code: "INVALID_ARGUMENT", callStatus: "NOT_STARTED" },
   LISTEN_FAILED: { code: "UNAVAILABLE", callStatus: "NOT_STARTED" },
+  /** An artifact of a trajectory was asked for that has no slot. */
+  NO_SLOT: { code: "FAILED_PRECONDITION", callStatus: "NOT_STARTED" },
+  ARTIFACT_NOT_FOUND: { code: "NOT_FOUND", callStatus: "TOOL_FAILED" },
+  ACCESS_DENIED: { code: "PERMISSION_DENIED", callStatus: "TOOL_FAILED" },
+  /** What is there is of another kind, or the slot's user may not use it. */
+  ARTIFACT_UNSUITABLE: { code: "FAILED_PRECONDITION", callStatus: "TOOL_FAILED" },
+  ARCHIVE_REFUSED: { code: "INVALID_ARGUMENT", callStatus: "INVALID" },
+  /** A transfer stood still, or what runs in the slot disturbed it. */
+  TRANSFER_BROKEN: { code: "UNAVAILABLE", callStatus: "LOST" },
   NOT_BUILT: { code: "UNIMPLEMENTED", callStatus: "INVALID" },
   INTERNAL: { code: "INTERNAL", callStatus: "LOST" },
 } as const satisfies Record<string, Meaning>;

@@ -59,7 +59,7 @@ export function decodeFrame(bytes: Uint8Array): ClientFrame {
   }
 }
 
-function decoded<T>(what: string, decode: () => T): T {
+export function decoded<T>(what: string, decode: () => T): T {
   try {
     return decode();
   } catch (cause) {
@@ -171,7 +171,7 @@ function checkedArguments(bytes: Uint8Array | undefined): JsonObject {
   }
 }
 
-function checkedId(field: string, value: string): string {
+export function checkedId(field: string, value: string): string {
   if (ID_PATTERN.test(value)) return value;
   const given = value === "" ? "is missing" : `is "${printable(value)}"`;
   throw new SwitchyardError("INVALID_FIELD", `${field} ${given}: it must match [A-Za-z0-9._:-]{1,128}`);
@@ -181,7 +181,7 @@ function optionalId(field: string, value: string): string {
   return value === "" ? "" : checkedId(field, value);
 }
 
-function checkedToken(token: string): string {
+export function checkedToken(token: string): string {
   const bytes = Buffer.byteLength(token);
   if (bytes <= TOKEN_BYTES_MAX) return token;
   throw new SwitchyardError("INVALID_FIELD", `resume_token has ${bytes} bytes: at most ${TOKEN_BYTES_MAX} are allowed`);

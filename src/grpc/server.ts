@@ -1,26 +1,19 @@
 // The gRPC server: registers the services, listens, and closes. Requests and responses are bytes to grpc-js; conversion.ts
 // and responses.ts decode and encode them, so that a malformed message gets an answer of ours.
-import {
-  logVerbosity,
-  type MethodDefinition,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServiceDefinition,
-  setLogVerbosity,
-} from "@grpc/grpc-js";
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
-import { ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
+import { artifactHandlers } from "./artifacts.js";
 import { requireDeadline } from "./deadline.js";
+import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
 import { addReflection } from "./reflection.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
 import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
-import { type StatusReader, type ToolLister, type UnaryHandlers, unaryHandlers } from "./unary.js";
+import { type StatusReader, type ToolLister, unaryHandlers } from "./unary.js";
 
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
@@ -31,7 +24,8 @@ const KEEPALIVE = { intervalMs: 30_000, timeoutMs: 10_000 };
 
 /** `host:port`, `[ipv6]:port`, or `unix:path`; without a port grpc-js would take 443. */
 const ADDRESS_PATTERN = /^(unix:.+|.+:\d{1,5})$/;
-const SERVICE_NAME = "switchyard.v1.ToolExecutorService";
+/** As health names them; all stand and fall together. */
+const SERVICE_NAMES = ["", "switchyard.v1.ToolExecutorService", "switchyard.v1.ArtifactService"] as const;
 /** What is left for the last trailers to reach their clients, once every stream has ended. */
 const FLUSH_MS = 1_000;
 
@@ -54,9 +48,12 @@ export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #streamOptions: StreamOptions;
   readonly #server: Server;
-  readonly #health = new HealthImplementation({ "": "NOT_SERVING", [SERVICE_NAME]: "NOT_SERVING" });
+  readonly #health = new HealthImplementation(
+    Object.fromEntries(SERVICE_NAMES.map((name) => [name, "NOT_SERVING" as const])),
+  );
   readonly #streams = new Set<LiveStream>();
-  #unary = 0;
+  /** Under way, streams of trajectories aside. */
+  #requests = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(options: GrpcServerOptions) {
@@ -68,17 +65,19 @@ export class GrpcServer {
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
     });
     this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
-    const unary = unaryHandlers({
+    const counted = {
       ...options,
       onStart: () => {
-        this.#unary += 1;
+        this.#requests += 1;
       },
       onEnd: () => {
-        this.#unary -= 1;
+        this.#requests -= 1;
         this.#checkIdle();
       },
-    });
-    this.#server.addService(rawService(), { ...unary, runTrajectory: (call: StreamCall) => this.#serve(call) });
+    };
+    this.#server.addService(rawArtifactService(), { ...artifactHandlers(counted) });
+    const unary = unaryHandlers(counted);
+    this.#server.addService(rawToolService(), { ...unary, runTrajectory: (call: StreamCall) => this.#serve(call) });
     this.#health.addToServer(this.#server);
     addReflection(this.#server);
   }
@@ -154,12 +153,11 @@ export class GrpcServer {
   }
 
   #setHealth(status: "SERVING" | "NOT_SERVING"): void {
-    this.#health.setStatus("", status);
-    this.#health.setStatus(SERVICE_NAME, status);
+    for (const name of SERVICE_NAMES) this.#health.setStatus(name, status);
   }
 
   #checkIdle(): void {
-    if (this.#streams.size === 0 && this.#unary === 0) this.#onIdle?.();
+    if (this.#streams.size === 0 && this.#requests === 0) this.#onIdle?.();
   }
 
   async #within(limitMs: number, events: readonly Promise<void>[]): Promise<void> {
@@ -170,37 +168,4 @@ export class GrpcServer {
     await Promise.race([...events, elapsed]);
     timer?.cancel();
   }
-}
-
-type StreamCall = ServerDuplexStream<Buffer, Buffer>;
-
-interface RawHandlers extends UnaryHandlers {
-  readonly runTrajectory: (call: StreamCall) => void;
-}
-
-/** The generated service with bytes for messages. */
-function rawService(): ServiceDefinition<RawHandlers> {
-  const service = ToolExecutorServiceService;
-  return {
-    runTrajectory: raw(service.runTrajectory),
-    execute: raw(service.execute),
-    releaseTrajectory: raw(service.releaseTrajectory),
-    listTools: raw(service.listTools),
-    getStatus: raw(service.getStatus),
-  };
-}
-
-type Shape = Pick<MethodDefinition<Buffer, Buffer>, "path" | "requestStream" | "responseStream">;
-
-function raw({ path, requestStream, responseStream }: Shape): MethodDefinition<Buffer, Buffer> {
-  const same = (bytes: Buffer): Buffer => bytes;
-  return {
-    path,
-    requestStream,
-    responseStream,
-    requestSerialize: same,
-    requestDeserialize: same,
-    responseSerialize: same,
-    responseDeserialize: same,
-  };
 }

@@ -83,14 +83,19 @@ export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
   };
 }
 
-/** Answers whatever `answer` does: an exception becomes a status. */
-function handler(options: UnaryOptions, answer: (request: Buffer) => Promise<Uint8Array>): UnaryHandler {
+/** Answers whatever `answer` does: an exception becomes a status. `cancelled` aborts when the client goes away. */
+export function handler(
+  options: Pick<UnaryOptions, "log" | "onStart" | "onEnd">,
+  answer: (request: Buffer, cancelled: AbortSignal) => Promise<Uint8Array>,
+): UnaryHandler {
   return (call, callback) => {
     options.onStart();
+    const gone = new AbortController();
+    call.once("cancelled", () => gone.abort());
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return answer(call.request);
+        return answer(call.request, gone.signal);
       })
       .then(
         (response) => callback(null, asBuffer(response)),

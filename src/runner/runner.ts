@@ -19,6 +19,7 @@ import { proveIsolation } from "./proof.js";
 import type { SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
 import { patienceWithSandboxes, Slot, type SlotSettings } from "./slot.js";
 import { SlotCalls } from "./slot-calls.js";
+import { Transfers } from "./transfers.js";
 import { Watch, type WatchedSlot } from "./watch.js";
 
 export interface RunnerSurroundings {
@@ -54,6 +55,7 @@ export class Runner {
   /** Of a hundred slots that start at once each would be slow, and taken for dead. */
   readonly #openings = new Gate(OPENINGS_MAX);
   readonly #patience = patienceWithSandboxes();
+  readonly #transfers = new Transfers((frame) => this.#send(frame));
   #ending = false;
 
   constructor(
@@ -84,6 +86,7 @@ export class Runner {
   #sendInventory(): void {
     this.#grace?.refresh();
     for (const { calls } of this.#places) calls.unlink();
+    this.#transfers.unlink();
     const slots = this.#places.map(({ slot, calls }) => calls.state(slot.isOpen));
     this.#send({ $case: "inventory", value: { ready: this.#ready, slots } });
     for (const [slot, { calls }] of this.#places.entries()) {
@@ -122,6 +125,14 @@ export class Runner {
         break;
       case "pullOutput":
         this.#places[frame.value.slot]?.calls.pullOutput(frame.value);
+        break;
+      case "beginTransfer":
+        this.#transfers.begin(frame.value, this.#places[frame.value.slot]?.slot);
+        break;
+      case "transferData":
+      case "transferCredit":
+      case "endTransfer":
+        this.#transfers.take(frame);
         break;
       case "ping":
         this.#send({ $case: "pong", value: { seq: frame.value.seq } });
@@ -218,6 +229,7 @@ export class Runner {
     const { epoch } = this.link;
     const place = this.#places[slot];
     if (!place) return this.#send({ $case: "slotClosed", value: { slot, seq, error: "no such slot" } });
+    this.#transfers.endSlot(slot);
     place.closing ??= outcomeOf(close(place)).finally(() => {
       place.closing = undefined;
     });

@@ -12,7 +12,7 @@ import { systemClock, type Timer } from "../core/clock.js";
 import { Patience } from "../core/patience.js";
 import { removeTree } from "../core/remove-tree.js";
 import { Launcher, SEARCH_PATH } from "./sandbox/launcher.js";
-import type { Run, RunFields } from "./sandbox/run.js";
+import type { Lasting, Run, RunFields } from "./sandbox/run.js";
 import { runFolder, type SandboxKind, type SlotLimits, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
 import { type ShellRun, SlotShell } from "./sandbox/shell.js";
 import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
@@ -138,6 +138,12 @@ export class Slot {
   run(fields: RunFields): Promise<Run> {
     if (this.#state !== "open" || !this.#launcher) return Promise.reject(new Error(`slot is ${this.#state}`));
     return this.#launcher.run(fields);
+  }
+
+  /** As `run`, for a process beside the calls, which no call's end ends. */
+  start(fields: RunFields): Promise<Lasting> {
+    if (this.#state !== "open" || !this.#launcher) return Promise.reject(new Error(`slot is ${this.#state}`));
+    return this.#launcher.start(fields);
   }
 
   /** As `run`, in the slot's one lasting shell, which begins with the environment of its first call. */

@@ -1,5 +1,6 @@
 // The seam between grpc/ and trajectory/: a stream is an EventSink that the trajectory writes to, and an Attachment that
 // the stream drives. Neither side knows the other's kind, so a test can drive a trajectory without a socket.
+import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { CallStatus, Outcome } from "../core/outcome.js";
@@ -88,12 +89,20 @@ export interface ReleaseRequest {
   readonly resetWorkspace: boolean;
 }
 
+/** Names a trajectory that lives, and proves that it is the caller's. */
+export interface TrajectoryKey {
+  readonly trajectoryId: string;
+  readonly resumeToken: string;
+}
+
 /** All trajectories of one server, as grpc/ uses them. Methods throw or reject with SwitchyardError. */
 export interface Directory {
   /** Sends `opened` to the sink first, then replays what is unacknowledged. */
   open(request: OpenRequest, sink: EventSink): Attachment;
   /** One call without a stream. A repeated uniq_id with the same content attaches to it or gets its result again. */
   execute(request: ExecuteRequest): Promise<Outcome>;
+  /** Moves files between the trajectory's slot and the caller. Throws TRAJECTORY_UNKNOWN, NO_SLOT, LIMIT_REACHED. */
+  transfer(key: TrajectoryKey, request: TransferRequest): Transfer;
   /** Resolves with the number of trajectories released; TRAJECTORY_UNKNOWN when a named one does not exist. */
   release(request: ReleaseRequest): Promise<{ readonly released: number; readonly wiped: boolean }>;
 }

@@ -1,6 +1,7 @@
 // All trajectories of one server: found by id, guarded by their tokens, forgotten when they end.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AdoptedLease } from "../backend/backend.js";
+import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
@@ -8,7 +9,15 @@ import type { Outcome } from "../core/outcome.js";
 import type { Catalogue } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
-import type { Attachment, Directory, EventSink, ExecuteRequest, OpenRequest, ReleaseRequest } from "./session.js";
+import type {
+  Attachment,
+  Directory,
+  EventSink,
+  ExecuteRequest,
+  OpenRequest,
+  ReleaseRequest,
+  TrajectoryKey,
+} from "./session.js";
 import type { HeldSlot, SlotSource } from "./slot-holder.js";
 import type { CallCounters, Follow, TrajectoryIdentity } from "./surroundings.js";
 import { Trajectory } from "./trajectory.js";
@@ -76,6 +85,11 @@ export class TrajectoryDirectory implements Directory {
     return trajectory.execute(request.call);
   }
 
+  transfer({ trajectoryId, resumeToken }: TrajectoryKey, request: TransferRequest): Transfer {
+    this.#checkOpen();
+    return this.#named(trajectoryId, resumeToken).transfer(request);
+  }
+
   async release({
     target,
     resumeToken,
@@ -128,7 +142,7 @@ export class TrajectoryDirectory implements Directory {
     request: Pick<OpenRequest, "trajectoryId" | "resumeToken" | "group" | "pool" | "env">,
     requireResume: boolean,
   ): { pool: string; resumed: boolean; trajectory: Trajectory } {
-    if (this.#closing) throw new SwitchyardError("SHUTTING_DOWN", "the server is shutting down; try another or later");
+    this.#checkOpen();
     const pool = request.pool || DEFAULT_POOL;
     const known = this.#members.get(request.trajectoryId);
     if (known) {
@@ -139,6 +153,10 @@ export class TrajectoryDirectory implements Directory {
     const { trajectoryId, group, env } = request;
     const identity = { trajectoryId, group, pool, env, tokenHash: hash(request.resumeToken) };
     return { pool, resumed: false, trajectory: this.#create(identity, this.options.leaseDefaultS) };
+  }
+
+  #checkOpen(): void {
+    if (this.#closing) throw new SwitchyardError("SHUTTING_DOWN", "the server is shutting down; try another or later");
   }
 
   #create(identity: TrajectoryIdentity, leaseS: number, life?: AdoptedLease["binding"]): Trajectory {

@@ -1,6 +1,6 @@
 // One trajectory: its calls in the order accepted, its slot, its streams one after another, and its end.
 //
-//   attached ⇄ detached ─lease ends→ ended          attached: a stream, or an Execute under way, holds it
+//   attached ⇄ detached ─lease ends→ ended          attached: a stream, or an Execute or transfer under way, holds it
 //      ├── release / lifetime over ──→ ended        detached: only the lease does; calls run on
 //      └── handed over ─────────────→ left          left: its runner keeps it for the next server, which begins detached
 //
@@ -8,6 +8,7 @@
 // after `ended` nothing starts, the slot is given back, and the directory has forgotten it.
 import { randomUUID } from "node:crypto";
 import type { AdoptedCall, SlotBinding } from "../backend/backend.js";
+import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
 import type { Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
@@ -16,6 +17,7 @@ import type { Attachment, EventSink, OpenRequest, TrajectoryEvent } from "./sess
 import { type HeldSlot, SlotHolder } from "./slot-holder.js";
 import type { Life, TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
 import { TrajectoryCalls } from "./trajectory-calls.js";
+import { TrajectoryTransfers } from "./transfers.js";
 
 interface Stream {
   readonly sink: EventSink;
@@ -31,6 +33,7 @@ export class Trajectory {
   readonly #life: Omit<Life, "streamEpoch">;
   readonly #slot: SlotHolder<HeldSlot>;
   readonly #calls: TrajectoryCalls;
+  readonly #transfers: TrajectoryTransfers;
   #epoch = 0;
   #stream: Stream | undefined;
   #executes = 0;
@@ -54,8 +57,13 @@ export class Trajectory {
       lost: (generation, why) => {
         this.#stream?.sink.event({ kind: "slot_lost", slotGeneration: generation, reason: why.message });
         this.#calls.slotLost(why);
+        this.#transfers.endAll(new SwitchyardError("RUNNER_LOST", `slot lost: ${why.message}`));
       },
     });
+    this.#transfers = new TrajectoryTransfers(
+      () => this.#slot.slot,
+      () => this.#holdByLease(),
+    );
     this.#calls = new TrajectoryCalls(around, identity.trajectoryId, this.#slot, {
       finished: ({ forStream, uniqId }, outcome) => {
         if (forStream) this.#stream?.sink.event({ kind: "result", uniqId, outcome });
@@ -139,6 +147,13 @@ export class Trajectory {
     }
   }
 
+  /** Moves files between the slot and whoever asks, beside the calls. Throws NO_SLOT or LIMIT_REACHED. */
+  transfer(request: TransferRequest): Transfer {
+    const transfer = this.#transfers.begin(request);
+    this.#lease?.cancel();
+    return transfer;
+  }
+
   /** Ends every call CANCELLED and the trajectory with them. Resolves when the slot's fate is known, if `resetWorkspace`. */
   async release(resetWorkspace: boolean): Promise<boolean> {
     const stream = this.#stream;
@@ -151,7 +166,7 @@ export class Trajectory {
   /** Nothing new starts; resolves when what is running has ended. */
   async drain(goAway: TrajectoryEvent): Promise<void> {
     this.#stream?.sink.event(goAway);
-    await this.#calls.drain();
+    await Promise.all([this.#calls.drain(), this.#transfers.drain()]);
   }
 
   /** As drain, but what waits is not answered: it may be sent to the next server under the same uniq_id. */
@@ -159,7 +174,7 @@ export class Trajectory {
     // Nobody goes on with one that has no slot.
     if (!this.#slot.slot) return this.drain(goAway);
     this.#stream?.sink.event(goAway);
-    await this.#calls.handOver();
+    await Promise.all([this.#calls.handOver(), this.#transfers.drain()]);
   }
 
   /** Ends whatever this server has of it. The slot stays as it is, and so does what its runner remembers. */
@@ -170,6 +185,7 @@ export class Trajectory {
     this.#lifetime.cancel();
     this.around.onEnded();
     this.#calls.leave(error);
+    this.#transfers.endAll(error);
     this.#stream?.sink.end(error);
     this.#stream = undefined;
   }
@@ -230,6 +246,7 @@ export class Trajectory {
   #finishIfDone(): void {
     const stream = this.#stream;
     if (!stream?.halfClosed || this.#calls.unfinished > 0 || this.#ended) return;
+    this.#transfers.endAll(new SwitchyardError("TRAJECTORY_ENDED", "the trajectory gave its slot back"));
     void this.#slot.giveBack();
     this.#stream = undefined;
     this.#calls.output.forget();
@@ -239,7 +256,7 @@ export class Trajectory {
 
   #holdByLease(): void {
     this.#lease?.cancel();
-    if (this.#ended || this.#stream || this.#executes > 0) return;
+    if (this.#ended || this.#stream || this.#executes + this.#transfers.count > 0) return;
     this.#lease = this.around.clock.after(this.#leaseS * 1000, () => void this.#end(undefined));
   }
 
@@ -250,6 +267,7 @@ export class Trajectory {
     this.#lifetime.cancel();
     this.around.onEnded();
     this.#calls.end();
+    this.#transfers.endAll(error ?? new SwitchyardError("TRAJECTORY_ENDED", "the trajectory has ended"));
     // A runner that does not end a cancelled call gets its slot back all the same; closing it ends the call, or its container.
     await this.#idleWithin(CANCEL_MS_MAX);
     this.#calls.output.close();

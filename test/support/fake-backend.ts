@@ -10,11 +10,14 @@ import type {
   RunningBatch,
   SlotBinding,
 } from "../../src/backend/backend.js";
+import { Transfers } from "../../src/backend/transfers.js";
+import type { Transfer, TransferRequest } from "../../src/core/artifacts.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import type { Logger } from "../../src/core/log.js";
 import type { SlotOperation } from "../../src/core/operation.js";
 import { failedOutcome, type Outcome } from "../../src/core/outcome.js";
 import type { OutputPosition } from "../../src/core/output.js";
+import type { ServerFrame } from "../../src/gen/switchyard/runner/v1/runner.js";
 import type { FakeClock } from "./fake-clock.js";
 import { okOutcome } from "./outcomes.js";
 
@@ -170,6 +173,14 @@ export class FakeContainer implements Container, Runner {
     this.lost = new Promise((resolve) => {
       this.#lose = resolve;
     });
+  }
+
+  /** What it was told of transfers. */
+  readonly transferFrames: NonNullable<ServerFrame["frame"]>[] = [];
+  readonly transfers = new Transfers((frame) => this.transferFrames.push(frame));
+
+  transfer(slot: number, request: TransferRequest): Transfer {
+    return this.transfers.begin(slot, request);
   }
 
   /** What it was told to remember, by slot. */

@@ -58,6 +58,10 @@ export class TestDirectory implements Directory {
     return okOutcome(`${request.call.arguments.output}`);
   }
 
+  transfer(): never {
+    throw new SwitchyardError("NO_SLOT", "no slots here");
+  }
+
   async release(request: ReleaseRequest): Promise<{ released: number; wiped: boolean }> {
     if ("group" in request.target) return { released: 2, wiped: request.resetWorkspace };
     throw new SwitchyardError("TRAJECTORY_UNKNOWN", `no trajectory ${request.target.trajectoryId}`);

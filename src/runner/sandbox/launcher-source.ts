@@ -24,13 +24,15 @@
 // Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
 // `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content; `shell`, number of
 // environment entries, each entry: a bash that goes on reading commands from ID.in, which then is ID.shell/bash, and has
-// ID.out as ID.shell/words; `done`: nothing, for a child that only lent its FIFOs; `program`, Perl text that gives
-// a function of this program's that few slots need (tmux-source.ts), working folder, number of environment entries, each
-// entry, the function's arguments: it has the folder `own` in the run folder, which is the slot's user's.
+// ID.out as ID.shell/words; `done`: nothing, for a child that only lent its FIFOs; `transfer`: see transfer-source.ts;
+// `program`, Perl text that gives a function of this program's that few slots need (tmux-source.ts), working folder, number
+// of environment entries, each entry, the function's arguments: it has the folder `own` in the run folder, which is the
+// slot's user's.
 // The file operations end with status 0 and the file's size on stderr, or with 1 and the error text on stderr; a program
 // with 0, or with 1 and the error text on stderr.
 
 import { constants } from "node:fs";
+import { TRANSFER_SOURCE } from "./transfer-source.js";
 import { WEIGH_SOURCE } from "./weight.js";
 
 // Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask, prlimit64,
@@ -280,8 +282,8 @@ sub run_request {
   return 0 unless defined $header;
   my $request = read_exactly($in, unpack('N', $header));
   return 0 unless defined $request;
-  close $in;
   my ($kind, @fields) = unpack('(N/a*)*', $request);
+  close $in unless $kind eq 'transfer';
   my $shell_folder = $kind eq 'shell' ? shell_folder(%path) : '';
   unlink values %path;
   return 0 if $kind eq 'done';
@@ -294,6 +296,7 @@ sub run_request {
   return exec_command(@fields) if $kind eq 'bash';
   return exec_command($shell_folder, @fields, 'bash', 'bash') if $kind eq 'shell';
   return run_program(@fields) if $kind eq 'program';
+  return transfer($in, @fields) if $kind eq 'transfer';
   return eval { $kind eq 'read' ? read_file(@fields) : write_file(@fields); 1 } ? 0 : fail();
 }
 
@@ -390,13 +393,7 @@ sub write_file {
   my @names = names_of($workspace, $path);
   my $last = pop @names;
   defined $last or die "Not a file: $path\n";
-  opendir_at(my $folder, $workspace, $workspace, $path);
-  for my $name (@names) {
-    my $next = '/proc/self/fd/' . fileno($folder) . "/$name";
-    -e $next || mkdir($next) || $! == $EEXIST or die "Cannot write $path: $!\n";
-    opendir_at(my $child, $next, $workspace, $path);
-    $folder = $child;
-  }
+  my $folder = make_folder($workspace, $path, @names);
   my $target = '/proc/self/fd/' . fileno($folder) . "/$last";
   my $file;
   sysopen($file, $target, $O_WRONLY | $O_CREAT | $O_EXCL, 0666)
@@ -405,6 +402,19 @@ sub write_file {
   truncate($file, 0) or die "Cannot write $path: $!\n";
   write_all($file, $content) or die "Cannot write $path: $!\n";
   syswrite(STDERR, length $content);
+}
+
+# The folder of those names, made where it is missing.
+sub make_folder {
+  my ($workspace, $path, @names) = @_;
+  opendir_at(my $folder, $workspace, $workspace, $path);
+  for my $name (@names) {
+    my $next = '/proc/self/fd/' . fileno($folder) . "/$name";
+    -e $next || mkdir($next) || $! == $EEXIST or die "Cannot write $path: $!\n";
+    opendir_at(my $child, $next, $workspace, $path);
+    $folder = $child;
+  }
+  return $folder;
 }
 
 # Looked at before it is opened: opening a device or a FIFO is an act of its own.
@@ -434,6 +444,7 @@ sub write_all {
   return 1;
 }
 
+${TRANSFER_SOURCE}
 ${WEIGH_SOURCE}
 sub obey {
   my ($verb, $id, $since, $shell) = split / /, $_[0];

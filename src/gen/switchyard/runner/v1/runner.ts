@@ -44,6 +44,18 @@ export interface ServerFrame {
     | //
     /** Says what of a call's output was passed on, or asks for it from another place; not answered. */
     { $case: "pullOutput"; value: PullOutput }
+    | //
+    /** Begins a transfer; answered by TransferData, TransferCredit and at last TransferEnded. */
+    { $case: "beginTransfer"; value: BeginTransfer }
+    | //
+    /** Bytes for a transfer. */
+    { $case: "transferData"; value: TransferData }
+    | //
+    /** Bytes of a transfer were passed on, and as many more may come. */
+    { $case: "transferCredit"; value: TransferCredit }
+    | //
+    /** Nothing more is wanted of a transfer: its process is killed if it lives. */
+    { $case: "endTransfer"; value: EndTransfer }
     | undefined;
 }
 
@@ -84,6 +96,15 @@ export interface RunnerFrame {
     | //
     /** A piece of a running call's output. */
     { $case: "output"; value: Output }
+    | //
+    /** Bytes of a transfer. */
+    { $case: "transferData"; value: TransferData }
+    | //
+    /** Bytes of a transfer were passed on, and as many more may come. */
+    { $case: "transferCredit"; value: TransferCredit }
+    | //
+    /** A transfer is over; nothing more of it follows. */
+    { $case: "transferEnded"; value: TransferEnded }
     | undefined;
 }
 
@@ -539,6 +560,96 @@ export interface InventoryEnd {
 export interface ResyncRequest {
 }
 
+/**
+ * Begins to move files between the server and a slot, by a process of the slot's own user inside its sandbox. What it says
+ * and is told are records (src/core/artifacts.ts); the runner passes them on unread. All transfers of a link end with it.
+ */
+export interface BeginTransfer {
+  /** Index of the slot. */
+  slot: number;
+  /** Tells transfers of one link apart; from 1, rising. */
+  id: bigint;
+  /** Relative to the workspace, or absolute within it; any bytes. */
+  path: Buffer;
+  /** Exactly one is set. */
+  work:
+    | //
+    /** Reads a file. */
+    { $case: "read"; value: ReadWork }
+    | //
+    /** Lists a folder or a file. */
+    { $case: "list"; value: ListWork }
+    | //
+    /** Lists a folder or a file, with the contents of files. */
+    { $case: "pack"; value: PackWork }
+    | //
+    /** Writes files. */
+    { $case: "put"; value: PutWork }
+    | undefined;
+}
+
+/** Reads a file. */
+export interface ReadWork {
+  /** First byte. */
+  offset: bigint;
+  /** Bytes at most. */
+  bytesMax: bigint;
+}
+
+/** Lists a folder or a file. */
+export interface ListWork {
+  /** Whether folders of the folder are listed, too. */
+  recursive: boolean;
+  /** Entries at most, those left out included. */
+  entriesMax: number;
+}
+
+/** Lists a folder or a file, with all that is below and the contents of files. */
+export interface PackWork {
+  /** Entries at most, those left out included. */
+  entriesMax: number;
+  /** Bytes of files at most. */
+  bytesMax: bigint;
+}
+
+/** Writes files that come as TransferData. */
+export interface PutWork {
+  /** Whether one file is written, at `path`; else a tree, below it. */
+  single: boolean;
+}
+
+/** Bytes of a transfer, in order. At most a window (src/link/transfer-window.ts) is on its way in each direction. */
+export interface TransferData {
+  /** As in BeginTransfer. */
+  id: bigint;
+  /** 1 byte to 64 KiB. */
+  data: Buffer;
+}
+
+/** Gives a part of a window back. */
+export interface TransferCredit {
+  /** As in BeginTransfer. */
+  id: bigint;
+  /** What frames that were passed on took of the window, counted as src/link/transfer-window.ts says. */
+  credit: number;
+}
+
+/** Nothing more is wanted of a transfer. */
+export interface EndTransfer {
+  /** As in BeginTransfer; one that is over is ignored. */
+  id: bigint;
+}
+
+/** A transfer is over. */
+export interface TransferEnded {
+  /** As in BeginTransfer. */
+  id: bigint;
+  /** Empty when its process ended and all that it said was sent; else why not. */
+  error: string;
+  /** Whether the slot had no room for its process. */
+  noRoom: boolean;
+}
+
 function createBaseServerFrame(): ServerFrame {
   return { frame: undefined };
 }
@@ -578,6 +689,18 @@ export const ServerFrame: MessageFns<ServerFrame> = {
         break;
       case "pullOutput":
         PullOutput.encode(message.frame.value, writer.uint32(242).fork()).join();
+        break;
+      case "beginTransfer":
+        BeginTransfer.encode(message.frame.value, writer.uint32(322).fork()).join();
+        break;
+      case "transferData":
+        TransferData.encode(message.frame.value, writer.uint32(330).fork()).join();
+        break;
+      case "transferCredit":
+        TransferCredit.encode(message.frame.value, writer.uint32(338).fork()).join();
+        break;
+      case "endTransfer":
+        EndTransfer.encode(message.frame.value, writer.uint32(346).fork()).join();
         break;
     }
     return writer;
@@ -684,6 +807,38 @@ export const ServerFrame: MessageFns<ServerFrame> = {
             message.frame = { $case: "pullOutput", value: PullOutput.decode(reader, reader.uint32()) };
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.frame = { $case: "beginTransfer", value: BeginTransfer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.frame = { $case: "transferData", value: TransferData.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 42: {
+            if (tag !== 338) {
+              break;
+            }
+
+            message.frame = { $case: "transferCredit", value: TransferCredit.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 43: {
+            if (tag !== 346) {
+              break;
+            }
+
+            message.frame = { $case: "endTransfer", value: EndTransfer.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -768,6 +923,30 @@ export const ServerFrame: MessageFns<ServerFrame> = {
         }
         break;
       }
+      case "beginTransfer": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "beginTransfer", value: BeginTransfer.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "transferData": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "transferData", value: TransferData.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "transferCredit": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "transferCredit", value: TransferCredit.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "endTransfer": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "endTransfer", value: EndTransfer.fromPartial(object.frame.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -812,6 +991,15 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
         break;
       case "output":
         Output.encode(message.frame.value, writer.uint32(242).fork()).join();
+        break;
+      case "transferData":
+        TransferData.encode(message.frame.value, writer.uint32(322).fork()).join();
+        break;
+      case "transferCredit":
+        TransferCredit.encode(message.frame.value, writer.uint32(330).fork()).join();
+        break;
+      case "transferEnded":
+        TransferEnded.encode(message.frame.value, writer.uint32(338).fork()).join();
         break;
     }
     return writer;
@@ -918,6 +1106,30 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
             message.frame = { $case: "output", value: Output.decode(reader, reader.uint32()) };
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.frame = { $case: "transferData", value: TransferData.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.frame = { $case: "transferCredit", value: TransferCredit.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 42: {
+            if (tag !== 338) {
+              break;
+            }
+
+            message.frame = { $case: "transferEnded", value: TransferEnded.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -999,6 +1211,24 @@ export const RunnerFrame: MessageFns<RunnerFrame> = {
       case "output": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "output", value: Output.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "transferData": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "transferData", value: TransferData.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "transferCredit": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "transferCredit", value: TransferCredit.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "transferEnded": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "transferEnded", value: TransferEnded.fromPartial(object.frame.value) };
         }
         break;
       }
@@ -4468,6 +4698,705 @@ export const ResyncRequest: MessageFns<ResyncRequest> = {
   },
   fromPartial(_: DeepPartial<ResyncRequest>): ResyncRequest {
     const message = createBaseResyncRequest();
+    return message;
+  },
+};
+
+function createBaseBeginTransfer(): BeginTransfer {
+  return { slot: 0, id: 0n, path: Buffer.alloc(0), work: undefined };
+}
+
+export const BeginTransfer: MessageFns<BeginTransfer> = {
+  encode(message: BeginTransfer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== 0) {
+      writer.uint32(8).uint32(message.slot);
+    }
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.id);
+    }
+    if (message.path.length !== 0) {
+      writer.uint32(26).bytes(message.path);
+    }
+    switch (message.work?.$case) {
+      case "read":
+        ReadWork.encode(message.work.value, writer.uint32(34).fork()).join();
+        break;
+      case "list":
+        ListWork.encode(message.work.value, writer.uint32(42).fork()).join();
+        break;
+      case "pack":
+        PackWork.encode(message.work.value, writer.uint32(50).fork()).join();
+        break;
+      case "put":
+        PutWork.encode(message.work.value, writer.uint32(58).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginTransfer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginTransfer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.slot = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.path = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.work = { $case: "read", value: ReadWork.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.work = { $case: "list", value: ListWork.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.work = { $case: "pack", value: PackWork.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.work = { $case: "put", value: PutWork.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BeginTransfer>): BeginTransfer {
+    return BeginTransfer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BeginTransfer>): BeginTransfer {
+    const message = createBaseBeginTransfer();
+    message.slot = object.slot ?? 0;
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.path = object.path ?? Buffer.alloc(0);
+    switch (object.work?.$case) {
+      case "read": {
+        if (object.work?.value !== undefined && object.work?.value !== null) {
+          message.work = { $case: "read", value: ReadWork.fromPartial(object.work.value) };
+        }
+        break;
+      }
+      case "list": {
+        if (object.work?.value !== undefined && object.work?.value !== null) {
+          message.work = { $case: "list", value: ListWork.fromPartial(object.work.value) };
+        }
+        break;
+      }
+      case "pack": {
+        if (object.work?.value !== undefined && object.work?.value !== null) {
+          message.work = { $case: "pack", value: PackWork.fromPartial(object.work.value) };
+        }
+        break;
+      }
+      case "put": {
+        if (object.work?.value !== undefined && object.work?.value !== null) {
+          message.work = { $case: "put", value: PutWork.fromPartial(object.work.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseReadWork(): ReadWork {
+  return { offset: 0n, bytesMax: 0n };
+}
+
+export const ReadWork: MessageFns<ReadWork> = {
+  encode(message: ReadWork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.offset !== 0n) {
+      if (BigInt.asUintN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.offset);
+    }
+    if (message.bytesMax !== 0n) {
+      if (BigInt.asUintN(64, message.bytesMax) !== message.bytesMax) {
+        throw new globalThis.Error("value provided for field message.bytesMax of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadWork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.offset = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesMax = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadWork>): ReadWork {
+    return ReadWork.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadWork>): ReadWork {
+    const message = createBaseReadWork();
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    message.bytesMax = (object.bytesMax !== undefined && object.bytesMax !== null) ? BigInt(object.bytesMax) : 0n;
+    return message;
+  },
+};
+
+function createBaseListWork(): ListWork {
+  return { recursive: false, entriesMax: 0 };
+}
+
+export const ListWork: MessageFns<ListWork> = {
+  encode(message: ListWork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.recursive !== false) {
+      writer.uint32(8).bool(message.recursive);
+    }
+    if (message.entriesMax !== 0) {
+      writer.uint32(16).uint32(message.entriesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.recursive = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.entriesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListWork>): ListWork {
+    return ListWork.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListWork>): ListWork {
+    const message = createBaseListWork();
+    message.recursive = object.recursive ?? false;
+    message.entriesMax = object.entriesMax ?? 0;
+    return message;
+  },
+};
+
+function createBasePackWork(): PackWork {
+  return { entriesMax: 0, bytesMax: 0n };
+}
+
+export const PackWork: MessageFns<PackWork> = {
+  encode(message: PackWork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entriesMax !== 0) {
+      writer.uint32(8).uint32(message.entriesMax);
+    }
+    if (message.bytesMax !== 0n) {
+      if (BigInt.asUintN(64, message.bytesMax) !== message.bytesMax) {
+        throw new globalThis.Error("value provided for field message.bytesMax of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PackWork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePackWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.entriesMax = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesMax = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PackWork>): PackWork {
+    return PackWork.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PackWork>): PackWork {
+    const message = createBasePackWork();
+    message.entriesMax = object.entriesMax ?? 0;
+    message.bytesMax = (object.bytesMax !== undefined && object.bytesMax !== null) ? BigInt(object.bytesMax) : 0n;
+    return message;
+  },
+};
+
+function createBasePutWork(): PutWork {
+  return { single: false };
+}
+
+export const PutWork: MessageFns<PutWork> = {
+  encode(message: PutWork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.single !== false) {
+      writer.uint32(8).bool(message.single);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutWork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutWork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.single = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PutWork>): PutWork {
+    return PutWork.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PutWork>): PutWork {
+    const message = createBasePutWork();
+    message.single = object.single ?? false;
+    return message;
+  },
+};
+
+function createBaseTransferData(): TransferData {
+  return { id: 0n, data: Buffer.alloc(0) };
+}
+
+export const TransferData: MessageFns<TransferData> = {
+  encode(message: TransferData, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(18).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferData {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferData();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TransferData>): TransferData {
+    return TransferData.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferData>): TransferData {
+    const message = createBaseTransferData();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseTransferCredit(): TransferCredit {
+  return { id: 0n, credit: 0 };
+}
+
+export const TransferCredit: MessageFns<TransferCredit> = {
+  encode(message: TransferCredit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.credit !== 0) {
+      writer.uint32(16).uint32(message.credit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferCredit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferCredit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.credit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TransferCredit>): TransferCredit {
+    return TransferCredit.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferCredit>): TransferCredit {
+    const message = createBaseTransferCredit();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.credit = object.credit ?? 0;
+    return message;
+  },
+};
+
+function createBaseEndTransfer(): EndTransfer {
+  return { id: 0n };
+}
+
+export const EndTransfer: MessageFns<EndTransfer> = {
+  encode(message: EndTransfer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndTransfer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndTransfer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EndTransfer>): EndTransfer {
+    return EndTransfer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EndTransfer>): EndTransfer {
+    const message = createBaseEndTransfer();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    return message;
+  },
+};
+
+function createBaseTransferEnded(): TransferEnded {
+  return { id: 0n, error: "", noRoom: false };
+}
+
+export const TransferEnded: MessageFns<TransferEnded> = {
+  encode(message: TransferEnded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.error !== "") {
+      writer.uint32(18).string(message.error);
+    }
+    if (message.noRoom !== false) {
+      writer.uint32(24).bool(message.noRoom);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferEnded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferEnded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.noRoom = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TransferEnded>): TransferEnded {
+    return TransferEnded.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferEnded>): TransferEnded {
+    const message = createBaseTransferEnded();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.error = object.error ?? "";
+    message.noRoom = object.noRoom ?? false;
     return message;
   },
 };

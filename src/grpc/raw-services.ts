@@ -1,0 +1,60 @@
+// The generated services with bytes for messages: grpc-js passes them on, and we decode and encode.
+import type {
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  MethodDefinition,
+  ServerDuplexStream,
+  ServiceDefinition,
+} from "@grpc/grpc-js";
+import { ArtifactServiceService } from "../gen/switchyard/v1/artifact_service.js";
+import { ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
+import type { UnaryHandler, UnaryHandlers } from "./unary.js";
+
+export type StreamCall = ServerDuplexStream<Buffer, Buffer>;
+
+export interface ToolHandlers extends UnaryHandlers {
+  readonly runTrajectory: (call: StreamCall) => void;
+}
+
+export interface ArtifactHandlers {
+  readonly readArtifact: handleServerStreamingCall<Buffer, Buffer>;
+  readonly listArtifacts: UnaryHandler;
+  readonly archiveArtifacts: handleServerStreamingCall<Buffer, Buffer>;
+  readonly writeArtifact: handleClientStreamingCall<Buffer, Buffer>;
+}
+
+export function rawToolService(): ServiceDefinition<ToolHandlers> {
+  const service = ToolExecutorServiceService;
+  return {
+    runTrajectory: raw(service.runTrajectory),
+    execute: raw(service.execute),
+    releaseTrajectory: raw(service.releaseTrajectory),
+    listTools: raw(service.listTools),
+    getStatus: raw(service.getStatus),
+  };
+}
+
+export function rawArtifactService(): ServiceDefinition<ArtifactHandlers> {
+  const service = ArtifactServiceService;
+  return {
+    readArtifact: raw(service.readArtifact),
+    listArtifacts: raw(service.listArtifacts),
+    archiveArtifacts: raw(service.archiveArtifacts),
+    writeArtifact: raw(service.writeArtifact),
+  };
+}
+
+type Shape = Pick<MethodDefinition<Buffer, Buffer>, "path" | "requestStream" | "responseStream">;
+
+function raw({ path, requestStream, responseStream }: Shape): MethodDefinition<Buffer, Buffer> {
+  const same = (bytes: Buffer): Buffer => bytes;
+  return {
+    path,
+    requestStream,
+    responseStream,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+}
