@@ -31,18 +31,24 @@ export async function copyPackage(test: TestScope): Promise<PackageCopy> {
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
   appendFileSync(join(folder, "dist", "runner.mjs"), `\n// ${folder} ${Date.now()}\n`);
   const before = new Set(await runtimeVolumes());
-  const volumes = async () => (await runtimeVolumes()).filter((name) => !before.has(name));
-  const carriers = async () => (await Promise.all((await volumes()).map(carriersOf))).flat();
+  const volumes = async () => (await runtimeVolumes()).filter((name) => !before.has(name)).sort();
   test.after(async () => {
     rmSync(folder, { recursive: true });
-    for (const id of await carriers()) await docker.getContainer(id).remove({ force: true });
-    for (const name of await volumes()) await docker.getVolume(name).remove();
+    for (const name of await volumes()) {
+      for (const id of await containersWith("volume", name))
+        await docker.getContainer(id).remove({ force: true, v: true });
+      await docker.getVolume(name).remove();
+    }
   });
   return {
     command: join(folder, "dist", "src", "cli", "main.js"),
     volumes,
     filling: async () => {
-      await eventually("a volume is being filled", async () => (await carriers()).length > 0);
+      const carriersOf = (name: string) => containersWith("label", `${LABEL}.carrier=${name}`);
+      await eventually("a volume is being filled", async () => {
+        const carriers = await Promise.all((await volumes()).map(carriersOf));
+        return carriers.flat().length > 0;
+      });
     },
   };
 }
@@ -53,8 +59,7 @@ async function runtimeVolumes(): Promise<string[]> {
   return (Volumes ?? []).map(({ Name }) => Name);
 }
 
-/** Containers that are never started, through which the volume is filled. */
-async function carriersOf(volume: string): Promise<string[]> {
-  const filters = JSON.stringify({ label: [`${LABEL}.carrier=${volume}`] });
+async function containersWith(filter: "volume" | "label", value: string): Promise<string[]> {
+  const filters = JSON.stringify({ [filter]: [value] });
   return (await docker.listContainers({ all: true, filters })).map(({ Id }) => Id);
 }
