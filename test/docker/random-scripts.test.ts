@@ -15,7 +15,7 @@ import { bySize } from "../support/suite-size.js";
 import type { TrajectoryClient } from "../support/trajectory-client.js";
 
 const SEED = Number(process.env.SCRIPT_SEED ?? bySize(20_260_102, Date.now() % 1_000_000_000));
-const SCRIPTS = bySize(25, 1000);
+const SCRIPTS = bySize(25, 500);
 
 /** In an empty workspace. */
 async function inSlot(stream: TrajectoryClient, script: string, uniqId: string): Promise<Seen> {

@@ -72,6 +72,14 @@ function commandRows(name: "bash" | "terminal", tool: string, extra: object): Ro
       status: "OK",
       metadata: { ...ran(0), ignored_arguments: Object.keys(POLICY) },
     },
+    // Whatever the model asked for, there is no interface but the loopback.
+    {
+      tool,
+      args: { command: "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '", allow_network: true },
+      status: "OK",
+      output: "lo",
+      metadata: { ...ran(0), ignored_arguments: ["allow_network"] },
+    },
     { ...invalid, args: {}, error: "Missing command" },
     { ...invalid, args: { command: "" }, error: "Missing command" },
   ];
@@ -213,7 +221,9 @@ async function death(live: DockerService): Promise<void> {
   const word = uniqueSleep();
   const lost = stream.bash(`sleep ${word}`);
   await livingAre(word, 1);
-  for (const id of await containersOf(live.instance)) await docker.getContainer(id).kill();
+  // Of those that are about to start, some cannot be killed yet.
+  const all = await containersOf(live.instance);
+  await Promise.allSettled(all.map((id) => docker.getContainer(id).kill()));
   const { status, fault, error } = await lost;
   assert.deepEqual([status, fault], [CallStatus.CALL_STATUS_LOST, Fault.FAULT_INFRASTRUCTURE]);
   assert.match(error, /^Batch execution failed: ./);

@@ -65,7 +65,7 @@ function simple(random: Random): string {
     () => `unset ${name}`,
     () => `declare -a list=(${word(random)} ${word(random)}); echo "\${#list[@]} \${list[1]}"`,
     () => random.pick(["true", "false", "cat", "no-such-program", "ls missing", `cd sub-${name}`, "test -d sub"]),
-    () => `mkdir -p sub && cd sub && echo "\${PWD##*/}"; cd ..`,
+    () => `mkdir -p sub && cd sub && echo "\${PWD##*/}"; cd ~`,
     () => `echo ${word(random)} >> file; cat file`,
     () => `read -r ${name} <<< ${word(random)}; echo "got $${name}"`,
     () => `shopt -${random.pick(["s", "u"])} ${random.pick(["nullglob", "extglob", "dotglob"])}`,
