@@ -95,7 +95,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       allow_network: flag(false, "Let commands reach the network of their pool"),
       require_sandbox: flag(false, "Refuse calls when their sandbox cannot be had"),
-      require_stateful_sandbox: flag(false, "The same, for bash_stateful"),
+      require_stateful_sandbox: flag(false, "The same, for bash_stateful and tmux"),
     })
     .prefault({}),
   // At most 4 bytes a character, so that a result stays below a frame's 1 MiB.

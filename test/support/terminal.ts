@@ -8,14 +8,25 @@ import type { TrajectoryClient } from "./trajectory-client.js";
 type Fields = Parameters<TrajectoryClient["call"]>[2];
 
 export class Terminal {
-  private constructor(readonly stream: TrajectoryClient) {}
+  #calls = 0;
+
+  private constructor(
+    readonly stream: TrajectoryClient,
+    private readonly prefix: string,
+  ) {}
 
   static async open(live: LiveService, trajectoryId: string): Promise<Terminal> {
-    return new Terminal(await live.open({ trajectoryId, env: { GREETING: "hello" } }));
+    return Terminal.over(await live.open({ trajectoryId, env: { GREETING: "hello" } }));
+  }
+
+  /** `prefix`: of its calls' ids, unlike those of an earlier stream of the trajectory. */
+  static over(stream: TrajectoryClient, prefix = "tmux"): Terminal {
+    return new Terminal(stream, prefix);
   }
 
   tmux(action: string, args: object = {}, fields: Fields = {}): Promise<ToolResult> {
-    return this.stream.call("tmux", { action, ...args }, fields);
+    this.#calls += 1;
+    return this.stream.call("tmux", { action, ...args }, { uniqId: `${this.prefix}-${this.#calls}`, ...fields });
   }
 
   /** A call that must end well. */
@@ -92,7 +103,11 @@ export async function screenAfter({ width, height, printed }: Recording): Promis
   const { active } = terminal.buffer;
   const lines = Array.from(
     { length: height },
-    (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? "",
+    (_, row) =>
+      active
+        .getLine(active.baseY + row)
+        ?.translateToString(true)
+        .trimEnd() ?? "",
   );
   terminal.dispose();
   return `${lines.join("\n")}\n`;

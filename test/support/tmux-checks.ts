@@ -213,3 +213,46 @@ export const KILL_CHECKS: Readonly<Record<string, Check>> = {
     assert.equal((await terminal.does("start")).metadata?.recording, ".tmux-4.asciinema.cast");
   },
 };
+
+/** For slots that have vim, less and top. */
+export const FULL_SCREEN_CHECKS: Readonly<Record<string, Check>> = {
+  "vim edits a file: read_file shows it, and the recording ends in the screen": async (terminal) => {
+    await terminal.start(100, 30);
+    const opened = await terminal.does("send_keys", { keys: ["vim poem.txt", "Enter"], block: true, max_wait_s: 0.5 });
+    assert.equal(opened.metadata?.done, false);
+    await terminal.screenIs(/\n~ +\n|\n~\n/);
+    await terminal.type(
+      "i",
+      "Roses are rod",
+      "Enter",
+      'Violets are blue; "so" they say',
+      "Escape",
+      "k",
+      "$",
+      "h",
+      "re",
+      ":w",
+      "Enter",
+    );
+    const screen = await terminal.screenIs(/^Roses are red\nViolets are blue; "so" they say\n~[\s\S]* written/);
+    const recording = parseRecording(await terminal.recorded(/ written/));
+    assert.equal(await screenAfter(recording), screen);
+    await terminal.does("send_keys", { keys: [":q", "Enter"], block: true });
+    const read = await terminal.stream.call("read_file", { path: "poem.txt" });
+    assert.equal(read.output, 'Roses are red\nViolets are blue; "so" they say\n');
+    const cast = await terminal.stream.call("read_file", { path: ".tmux-1.asciinema.cast" });
+    assert.match(cast.output, /^\{"version": 2, "width": 100, "height": 30, /);
+  },
+
+  "less and top run as at a terminal": async (terminal) => {
+    await terminal.start();
+    await terminal.type("seq 1000 | less", "Enter");
+    await terminal.screenIs(/^1\n2\n[\s\S]*\n:\n$/);
+    await terminal.type("G");
+    await terminal.screenIs(/\n999\n1000\n\(END\)\n$/);
+    await terminal.does("send_keys", { keys: "q", block: true });
+    await terminal.type("top", "Enter");
+    await terminal.screenIs(/^top - [\s\S]*PID [\s\S]*COMMAND/);
+    await terminal.does("send_keys", { keys: "q", block: true });
+  },
+};

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { outcomeOfFrame } from "../../src/backend/runner-outcome.js";
-import { CallFinished, Init } from "../../src/gen/switchyard/runner/v1/runner.js";
+import { CallFinished, Init, TmuxState } from "../../src/gen/switchyard/runner/v1/runner.js";
 
 const INIT = Init.fromPartial({ isolation: "auto", slots: 1, outputCharsMax: 1000, fileBytesMax: 500 });
 
@@ -44,6 +44,16 @@ test("what became of the lasting shell is told", () => {
   assert.deepEqual(metadata(true, false), { shell: "restarted", restarted: true });
 });
 
+test("what there is to say of the tmux session is told", () => {
+  const metadata = (tmux: Partial<TmuxState>) => outcome({ tmux: TmuxState.fromPartial(tmux) })?.metadata;
+  const recording = ".tmux-2.asciinema.cast";
+  const sizes = { pane_width: 80, pane_height: 24, session: "switchyard", recording };
+  assert.deepEqual(metadata({ paneWidth: 80, paneHeight: 24, number: 2 }), sizes);
+  assert.deepEqual(metadata({ paneWidth: 80, paneHeight: 24, number: 2, kept: true }), { ...sizes, kept: true });
+  assert.deepEqual(metadata({ offset: 0n, number: 2 }), { offset: 0, recording });
+  assert.deepEqual(metadata({ done: false }), { done: false });
+});
+
 test("OK has no error, whatever the runner says", () => assert.equal(outcome({ error: "but" })?.error, ""));
 
 const IMPOSSIBLE: Record<string, Partial<CallFinished>> = {
@@ -63,6 +73,10 @@ const IMPOSSIBLE: Record<string, Partial<CallFinished>> = {
   "a negative time": { execMs: -1 },
   "more bytes than can be counted": { outputBytes: 2n ** 53n },
   "a file larger than can be counted": { fileSize: 2n ** 63n },
+  "a pane wider than any": { tmux: TmuxState.fromPartial({ paneWidth: 10_001 }) },
+  "a pane higher than any": { tmux: TmuxState.fromPartial({ paneHeight: 10_001 }) },
+  "more tmux sessions than there can be": { tmux: TmuxState.fromPartial({ number: 1_000_001 }) },
+  "a recording longer than can be counted": { tmux: TmuxState.fromPartial({ offset: 2n ** 53n }) },
 };
 
 for (const [what, fields] of Object.entries(IMPOSSIBLE)) {

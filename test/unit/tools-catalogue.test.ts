@@ -45,6 +45,7 @@ describe("which tools there are", () => {
       "read_file",
       "terminal",
       "terminal_stateful",
+      "tmux",
       "write_file",
     ]);
     for (const { parameters, description, external } of tools) {
@@ -120,7 +121,7 @@ describe("which tools there are besides", () => {
   test("one that is turned off is unknown and not listed", async () => {
     const disabled = ["bash", "mcp.look", "search"];
     const names = (await withExternal(disabled).listTools()).map(({ name }) => name);
-    assert.deepEqual(names, ["terminal", "bash_stateful", "terminal_stateful", "read_file", "write_file"]);
+    assert.deepEqual(names, ["terminal", "bash_stateful", "terminal_stateful", "tmux", "read_file", "write_file"]);
     for (const name of disabled) {
       const planned = planOf(name, disabled);
       assert(planned.kind === "done");
