@@ -88,9 +88,11 @@ export function artifactHandlers(options: ArtifactOptions): ArtifactHandlers {
   };
 }
 
+/** A transfer that is over ends its RPC, whatever that waits for. */
 async function during<T>(transfer: Transfer, work: (transfer: Transfer) => Promise<T>): Promise<T> {
+  const over = transfer.over.then((why) => Promise.reject(why));
   try {
-    return await work(transfer);
+    return await Promise.race([work(transfer), over]);
   } finally {
     transfer.end();
   }
