@@ -134,8 +134,10 @@ async function list(transfer: Transfer, entriesMax: number): Promise<Uint8Array>
       const entry = wireEntry(within(root, record.entry.name), record.entry);
       bytes +=
         ENTRY_BYTES + Buffer.byteLength(entry.path) + entry.pathBytes.length + Buffer.byteLength(entry.linkTarget);
-      truncated = bytes > RESPONSE_BYTES_MAX;
-      if (truncated) break;
+      if (bytes > RESPONSE_BYTES_MAX) {
+        truncated = true;
+        break;
+      }
       entries.push(entry);
     } else if (record.kind === "leftOut") truncated = true;
     else truncated ||= record.kind === "end" && record.truncated;
