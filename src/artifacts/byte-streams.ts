@@ -25,3 +25,9 @@ export function drained(stream: Drain): Promise<void> {
     stream.on("close", done);
   });
 }
+
+/** An error of a stream that nobody iterates over any more must not end the process; who waits for it hears it elsewhere. */
+export function quiet<S extends { on(event: "error", listener: () => void): unknown }>(stream: S): S {
+  stream.on("error", () => undefined);
+  return stream;
+}

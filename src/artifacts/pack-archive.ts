@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { constants, createGzip } from "node:zlib";
 import { type Header, type Pack, pack } from "tar-stream";
 import { type ArtifactEntry, disturbed, type SlotRecord, type Transfer } from "../core/artifacts.js";
-import { buffersOf, drained } from "./byte-streams.js";
+import { buffersOf, drained, quiet } from "./byte-streams.js";
 import { LEFT_OUT_NAMED_MAX } from "./limits.js";
 import { EntryCheck, utf8Of } from "./slot-entries.js";
 
@@ -42,9 +42,9 @@ export async function* packArchive(
   transfer: Transfer,
   limits: ArchiveLimits,
 ): AsyncGenerator<Buffer, ArchiveSummary, undefined> {
-  const tar = pack();
+  const tar = quiet(pack());
   // The slot's disk and the network are slower than this level, and the server has other things to do.
-  const gzip = createGzip({ level: constants.Z_BEST_SPEED, chunkSize: CHUNK_BYTES });
+  const gzip = quiet(createGzip({ level: constants.Z_BEST_SPEED, chunkSize: CHUNK_BYTES }));
   tar.pipe(gzip);
   const writer = new ArchiveWriter(tar, limits);
   const written = writer.writeAll(transfer.records());
@@ -139,7 +139,7 @@ class ArchiveWriter {
 
   #member(header: MemberHeader): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.tar.entry(header, (error) => (error ? reject(error) : resolve())).end(null);
+      quiet(this.tar.entry(header, (error) => (error ? reject(error) : resolve()))).end(null);
     });
   }
 
@@ -166,7 +166,7 @@ class Content {
       settle = (error) => (error ? reject(error) : resolve());
     });
     this.#done.catch(() => undefined);
-    this.#sink = tar.entry(header, (error) => settle(error));
+    this.#sink = quiet(tar.entry(header, (error) => settle(error)));
   }
 
   async write(data: Buffer): Promise<void> {

@@ -6,7 +6,7 @@ import { createGunzip } from "node:zlib";
 import { extract, type Header } from "tar-stream";
 import type { PutRecord, SlotRecord, Transfer } from "../core/artifacts.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import { buffersOf, drained } from "./byte-streams.js";
+import { buffersOf, drained, quiet } from "./byte-streams.js";
 import { memberOf } from "./tar-members.js";
 
 export type UploadKind = "file" | "tar" | "tar.gz";
@@ -78,7 +78,7 @@ class Unpacker {
   }
 
   async tar(archive: AsyncIterable<Buffer>): Promise<void> {
-    const members = extract();
+    const members = quiet(extract());
     const fed = this.#feed(archive, members);
     fed.catch((error: unknown) => members.destroy(asError(error)));
     try {
@@ -145,7 +145,7 @@ async function* hashing(upload: AsyncIterable<Buffer>, hash: ReturnType<typeof c
 
 async function* gunzipped(upload: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const source = Readable.from(upload, { objectMode: true, highWaterMark: 1 });
-  const gunzip = createGunzip({ chunkSize: PIECE_BYTES });
+  const gunzip = quiet(createGunzip({ chunkSize: PIECE_BYTES }));
   source.once("error", (error) => gunzip.destroy(error));
   source.pipe(gunzip);
   try {

@@ -88,9 +88,11 @@ export function artifactHandlers(options: ArtifactOptions): ArtifactHandlers {
   };
 }
 
+/** A transfer that is over ends its RPC, whatever that waits for. */
 async function during<T>(transfer: Transfer, work: (transfer: Transfer) => Promise<T>): Promise<T> {
+  const over = transfer.over.then((why) => Promise.reject(why));
   try {
-    return await work(transfer);
+    return await Promise.race([work(transfer), over]);
   } finally {
     transfer.end();
   }
@@ -132,8 +134,10 @@ async function list(transfer: Transfer, entriesMax: number): Promise<Uint8Array>
       const entry = wireEntry(within(root, record.entry.name), record.entry);
       bytes +=
         ENTRY_BYTES + Buffer.byteLength(entry.path) + entry.pathBytes.length + Buffer.byteLength(entry.linkTarget);
-      truncated = bytes > RESPONSE_BYTES_MAX;
-      if (truncated) break;
+      if (bytes > RESPONSE_BYTES_MAX) {
+        truncated = true;
+        break;
+      }
       entries.push(entry);
     } else if (record.kind === "leftOut") truncated = true;
     else truncated ||= record.kind === "end" && record.truncated;
