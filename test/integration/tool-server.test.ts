@@ -105,29 +105,35 @@ describe("the contract", () => {
     await stream.halfClose();
   });
 
-  test("100 calls of a second take about one", async () => {
+  test("100 calls of a second are all under way at once, and take less than three times what they take without us", async () => {
     const stream = await live.open({ trajectoryId: "hundred" });
-    // A busy machine gets more than one try; each is told.
-    let tookMs = Number.POSITIVE_INFINITY;
-    for (let tries = 0; tookMs >= 3000 && tries < 3; tries += 1) {
+    const timed = async (name: string, call: (index: number) => Promise<unknown>) => {
+      toolServer.atOnceMost = 0;
       const began = performance.now();
-      const results = await Promise.all(Array.from({ length: 100 }, () => stream.call("second", {})));
-      tookMs = performance.now() - began;
-      assert.ok(results.every(({ output }) => output === "done"));
-      console.log(`100 calls of 1 s took ${tookMs.toFixed()} ms`);
-    }
-    assert.ok(tookMs < 3000, `${tookMs.toFixed()} ms`);
+      await Promise.all(Array.from({ length: 100 }, (_, index) => call(index)));
+      const tookMs = performance.now() - began;
+      console.log(`100 calls of 1 s, ${name}: ${tookMs.toFixed()} ms, ${toolServer.atOnceMost} at once`);
+      return tookMs;
+    };
+    const directMs = await timed("straight to the ToolServer", async (index) => {
+      const body = JSON.stringify({ tool: { name: "second", arguments: {}, uniq_id: `direct-${index}` } });
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      assert.equal((await fetch(new URL("execute", toolServer.url), { method: "POST", body, headers })).status, 200);
+    });
+    const oursMs = await timed("by Switchyard", async () => {
+      assert.equal((await stream.call("second", {})).output, "done");
+    });
+    assert.equal(toolServer.atOnceMost, 100);
+    assert.ok(oursMs < 3 * directMs, `${oursMs.toFixed()} ms against ${directMs.toFixed()} ms`);
     await stream.halfClose();
   });
 
   test("an external call does not wait behind a long sandbox call", async () => {
     const stream = await live.open({ trajectoryId: "beside" });
-    const long = stream.bash("sleep 3; echo long", { uniqId: "long" });
-    const began = performance.now();
+    const long = stream.bash("sleep 600", { uniqId: "long", timeout: { seconds: 600n, nanos: 0 } });
     assert.equal((await stream.call("echo", {})).output, "{}");
-    assert.ok(performance.now() - began < 1500);
-    assert.ok(!stream.frames.some((frame) => frame.$case === "result" && frame.value.uniqId === "long"));
-    assert.equal((await long).output, "long");
+    stream.send({ $case: "cancel", value: { uniqId: "long" } });
+    assert.equal((await long).status, CallStatus.CALL_STATUS_CANCELLED);
     await stream.halfClose();
   });
 

@@ -77,6 +77,9 @@ export class TestToolServer {
     ...{ name, description: `It ${name}.`, parameters: schema },
   }));
   connections = 0;
+  /** Calls under way at the same time, the most since it was set to 0. */
+  atOnceMost = 0;
+  #atOnce = 0;
   readonly #events = new EventEmitter();
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
@@ -134,7 +137,10 @@ export class TestToolServer {
       body: JSON.parse(Buffer.concat(chunks).toString("utf8")),
       gone: false,
     };
+    this.#atOnce += 1;
+    this.atOnceMost = Math.max(this.atOnceMost, this.#atOnce);
     response.on("close", () => {
+      this.#atOnce -= 1;
       asked.gone = !response.writableFinished;
       this.#events.emit("change");
     });
