@@ -128,11 +128,8 @@ test("members of an upload", () => {
 
 test("bounds and types", () => {
   assert.deepEqual([bounded(0, 5, 9), bounded(7, 5, 9), bounded(99, 5, 9)], [5, 7, 9]);
-  assert.deepEqual(["a/b.json", "x.tar.gz", "dir.json/none", "a.asciinema.cast"].map(mimeTypeOf), [
-    "application/json",
-    "application/gzip",
-    "application/octet-stream",
-    "application/octet-stream",
-    "application/octet-stream",
-  ]);
+  const types = { "a/b.json": "application/json", "x.tar.gz": "application/gzip", "dir.json/none": "", "a.cast": "" };
+  for (const [path, type] of Object.entries(types)) {
+    assert.equal(mimeTypeOf(path), type || "application/octet-stream");
+  }
 });
