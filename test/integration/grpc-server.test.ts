@@ -75,12 +75,21 @@ for (const version of ["v1", "v1alpha"]) {
     withService(async ({ address }) => {
       const { list_services_response: list } = await reflect(address, version, { list_services: "*" });
       const names = list?.service.map(({ name }) => name).sort();
-      assert.deepEqual(names, ["grpc.health.v1.Health", "switchyard.v1.ToolExecutorService"]);
+      assert.deepEqual(names, [
+        "grpc.health.v1.Health",
+        "switchyard.v1.ArtifactService",
+        "switchyard.v1.ToolExecutorService",
+      ]);
     }));
 
   test(`reflection ${version} gives each file with all that it imports`, () =>
     withService(async ({ address }) => {
-      for (const symbol of ["switchyard.v1.ToolExecutorService", "grpc.health.v1.Health", "switchyard.v1.ToolCall"]) {
+      for (const symbol of [
+        "switchyard.v1.ToolExecutorService",
+        "switchyard.v1.ArtifactService",
+        "grpc.health.v1.Health",
+        "switchyard.v1.ToolCall",
+      ]) {
         const answer = await reflect(address, version, { file_containing_symbol: symbol });
         const files = answer.file_descriptor_response?.file_descriptor_proto ?? assert.fail(`no ${symbol}`);
         const names = files.flatMap((file) => stringsIn(file, 1));
@@ -154,7 +163,7 @@ test("an unknown method is UNIMPLEMENTED", () =>
   withService(async ({ address }) => {
     const bytes = (message: Buffer) => message;
     const service = {
-      list: { requestStream: false, responseStream: false, path: "/switchyard.v1.ArtifactService/ListArtifacts" },
+      list: { requestStream: false, responseStream: false, path: "/switchyard.v1.NoSuchService/List" },
     };
     const raw = {
       requestSerialize: bytes,
@@ -162,8 +171,8 @@ test("an unknown method is UNIMPLEMENTED", () =>
       responseSerialize: bytes,
       responseDeserialize: bytes,
     };
-    const Artifacts = makeGenericClientConstructor({ list: { ...service.list, ...raw } }, "ArtifactService");
-    const client = new Artifacts(address, credentials.createInsecure());
+    const Unknown = makeGenericClientConstructor({ list: { ...service.list, ...raw } }, "NoSuchService");
+    const client = new Unknown(address, credentials.createInsecure());
     const [error] = await new Promise<[unknown]>((resolve) => {
       client.makeUnaryRequest(service.list.path, bytes, bytes, Buffer.alloc(0), (failure) => resolve([failure]));
     });
