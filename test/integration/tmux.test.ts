@@ -1,5 +1,8 @@
 // The `tmux` tool on the process backend, at the strongest isolation that there is and at none; and the policy about it.
 import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
 import { type LiveService, startLive } from "../support/live-service.js";
@@ -44,6 +47,23 @@ test("a session ends with its slot, whatever runs in it, and the next trajectory
     assert.equal((await next.start()).metadata?.recording, ".tmux-1.asciinema.cast");
     await live.close();
   }
+});
+
+test("a start that is over its time takes what it made along", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "switchyard-slow-tmux-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const word = uniqueSleep();
+  writeFileSync(join(folder, "tmux"), `#!/bin/bash\n/usr/bin/tmux "$@"\nsleep ${word}\n`, { mode: 0o755 });
+  chmodSync(folder, 0o755);
+  const live = await startLive("process", { pools: { default: { isolation: "none" } } });
+  const slow = Terminal.over(await live.open({ trajectoryId: "t", env: { PATH: `${folder}:/usr/bin:/bin` } }));
+  const late = await slow.tmux("start", { timeout: 2 });
+  assert.equal(late.status, CallStatus.CALL_STATUS_TIMED_OUT);
+  assert.equal((await slow.tmux("capture")).error, "No tmux session: use action start first");
+  const { output } = await slow.stream.bash(`ps -eo args= | grep "[t]mux -u -S $(dirname "$PWD")" | wc -l`);
+  assert.equal(output, "0");
+  await livingAre(word, 0);
+  await live.close();
 });
 
 test("policy.require_stateful_sandbox holds for it", async () => {

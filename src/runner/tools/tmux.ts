@@ -2,8 +2,9 @@
 // answer becomes a result. What it wrote to stdout is what the recording grew by meanwhile: the call's live output.
 import { recordingOf, type TmuxAction } from "../../core/tmux.js";
 import { exactText } from "../output-text.js";
+import { LINE_BYTES_MAX } from "../sandbox/tmux-keeper.js";
 import type { TmuxMemory } from "../sandbox/tmux-memory.js";
-import { LINE_BYTES_MAX, TMUX_SOURCE } from "../sandbox/tmux-source.js";
+import { TMUX_SOURCE } from "../sandbox/tmux-source.js";
 import type { Slot } from "../slot.js";
 import { environment } from "./bash.js";
 import { failureOf } from "./files.js";
