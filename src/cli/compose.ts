@@ -43,18 +43,17 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
     const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, log);
+    const server = makeServer(config, pools, batcher, catalogue, directory, log);
+    let whyNotReady: string | undefined = "the server is starting";
+    const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
+    if (http) undo.push(() => http.close());
     goOnWith(await backend.adopt(), pools, directory);
     await Promise.all(pools.map((pool) => pool.start()));
-    const server = makeServer(config, pools, batcher, catalogue, directory, log);
     const port = await server.listen(config.listen);
     directory.startLeases();
-    let ending = false;
-    const whyNotReady = () => (ending ? "the server is shutting down" : undefined);
-    const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady });
-    if (http) undo.push(() => http.close());
-    handover = false;
+    [handover, whyNotReady] = [false, undefined];
     const endAll = once(async (graceMs: number) => {
-      ending = true;
+      whyNotReady = "the server is shutting down";
       const stopped = directory.close(graceMs, handover).then(() => batcher.close());
       await Promise.all([stopped, server.close(graceMs + LAST_RESULTS_MS)]);
       await takeBack(undo, log);

@@ -61,7 +61,11 @@ sub is_alive { return -d $place && (run_tmux('has-session', '-t', $TARGET))[0] =
 
 sub tmux {
   my ($status, $text) = run_tmux(@_);
-  return $text if $status == 0;
+  return $status == 0 ? $text : refused($text);
+}
+
+sub refused {
+  my ($text) = @_;
   is_alive() or die "The tmux session has ended: use action start to begin a new one\n";
   die "tmux: $text\n";
 }
@@ -139,7 +143,10 @@ sub send_keys {
   sysopen(my $events, "$place/events", $O_RDWR | $O_NONBLOCK) or die "The tmux session is broken ($!): use action start with reset\n";
   while (@keys) {
     my ($kind, $count) = splice(@keys, 0, 2);
-    tmux('send-keys', '-t', $TARGET, $kind eq 'l' ? '-l' : (), '--', map { argument($_) } splice(@keys, 0, $count));
+    my ($status, $text) = run_tmux('send-keys', '-t', $TARGET, $kind eq 'l' ? '-l' : (), '--', map { argument($_) } splice(@keys, 0, $count));
+    # They may have ended the session before tmux could answer.
+    last if $status && $text =~ /server exited|lost server/;
+    refused($text) if $status;
   }
   my $answer = 'sent';
   if ($block) {
