@@ -1,6 +1,6 @@
 // The `tmux` operation as a runner is told it, and what a runner says of the session, checked.
 import type { JsonObject } from "../core/json.js";
-import { recordingOf, TMUX_SESSION, type TmuxAction } from "../core/tmux.js";
+import { recordingOf, TMUX_SESSION, TMUX_SIZE_MAX, type TmuxAction } from "../core/tmux.js";
 import type { Tmux, TmuxState } from "../gen/switchyard/runner/v1/runner.js";
 
 export function tmuxFrame(action: TmuxAction): Tmux {
@@ -27,8 +27,6 @@ export function tmuxFrame(action: TmuxAction): Tmux {
   }
 }
 
-/** A slot's code may give its pane another size than it was begun with: no larger than tmux itself makes one. */
-const TMUX_SIZE_MAX = 10_000;
 /** Sessions that a slot can have had. */
 const NUMBER_MAX = 1_000_000;
 

@@ -28,7 +28,9 @@ const GATHER_BYTES = 32 * 1024;
 const ERROR_CHARS_MAX = 1_000;
 
 export class Transfers {
-  readonly #live = new Map<bigint, RunnerTransfer>();
+  #live = new Map<bigint, RunnerTransfer>();
+  /** Those that ended with the link before: one that the runner began over this one still tells its end. */
+  #forgotten = new Map<bigint, RunnerTransfer>();
   #lastId = 0n;
   #lost: SwitchyardError | undefined;
 
@@ -54,7 +56,7 @@ export class Transfers {
 
   /** False when no honest runner would send it. */
   take(frame: Extract<Frame, { $case: "transferData" | "transferCredit" | "transferEnded" }>): boolean {
-    const transfer = this.#live.get(frame.value.id);
+    const transfer = this.#live.get(frame.value.id) ?? this.#forgotten.get(frame.value.id);
     if (!transfer) return false;
     switch (frame.$case) {
       case "transferData":
@@ -63,6 +65,7 @@ export class Transfers {
         return transfer.takeCredit(frame.value.credit);
       case "transferEnded":
         this.#live.delete(frame.value.id);
+        this.#forgotten.delete(frame.value.id);
         transfer.takeEnd(frame.value);
         return true;
       default:
@@ -72,9 +75,9 @@ export class Transfers {
 
   /** The link that they belonged to is no more, and the runner has ended them. */
   endAll(why: SwitchyardError): void {
-    const all = [...this.#live.values()];
-    this.#live.clear();
-    for (const transfer of all) transfer.end(why);
+    this.#forgotten = this.#live;
+    this.#live = new Map();
+    for (const transfer of this.#forgotten.values()) transfer.end(why);
   }
 
   /** The runner is lost. */

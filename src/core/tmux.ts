@@ -11,6 +11,9 @@ export function recordingOf(number: number): string {
 export const PANE_WIDTH = { min: 20, max: 500, default: 120 } as const;
 export const PANE_HEIGHT = { min: 10, max: 200, default: 40 } as const;
 
+/** A slot's code may give its pane another size than it was begun with: no larger than tmux itself makes one. */
+export const TMUX_SIZE_MAX = 10_000;
+
 export type TmuxAction =
   | {
       readonly kind: "start";

@@ -200,6 +200,16 @@ export const KILL_CHECKS: Readonly<Record<string, Check>> = {
     assert.match(await terminal.screen(), /sleep/);
   },
 
+  "a tmux server that lies about its pane costs nobody but its session": async (terminal) => {
+    await terminal.does("start");
+    const alias = "'display-message=show-options -gqv @size ; set-option -q'";
+    const lie = `tmux set -g @size '99999 99999'; tmux set -s 'command-alias[9]' ${alias}`;
+    await terminal.does("send_keys", { keys: [lie, "Enter"], block: true });
+    const { metadata } = await terminal.does("start");
+    assert.deepEqual([metadata?.kept, metadata?.pane_width, metadata?.pane_height], [true, 10_000, 10_000]);
+    assert.equal((await terminal.does("start", { reset: true })).metadata?.pane_width, 120);
+  },
+
   "a session that the pane ended is said to have ended, and can be begun anew": async (terminal) => {
     for (const end of ["exit", "tmux kill-server", "kill -9 $PPID"]) {
       await terminal.does("start");

@@ -155,7 +155,10 @@ test("each ends once: with its process, its link, its runner", async () => {
   await broken.peer.relink({ slots: [{ open: true }, { open: false }] });
   assert.equal((await broken.transfer.over).reason, "RUNNER_LOST");
   await assert.rejects(broken.transfer.send({ kind: "end" }), { reason: "RUNNER_LOST" });
-  // Its frames are of no transfer any more.
+  // What is on its way over the new link, to its end, is dropped; then it is no transfer any more.
+  const end = { id: broken.id, error: "", noRoom: false };
+  await broken.peer.say(data(broken.id, CHUNK), { $case: "transferEnded", value: end });
+  assert.ok(broken.peer.client.transfer(0, { path: Buffer.from("p"), work: READ }), "the runner is not lost");
   await broken.peer.say(data(broken.id, CHUNK));
   assert.equal(broken.peer.lost?.reason, "RUNNER_VIOLATION");
   assert.throws(() => broken.peer.client.transfer(0, { path: Buffer.from("p"), work: READ }), {

@@ -55,6 +55,8 @@ export class Launcher {
   #weight: Weight = NO_WEIGHT;
   #weighingSinceMs = Number.NEGATIVE_INFINITY;
   #gone = false;
+  /** The last child that it was to arm could not be made: it tries no other by itself. */
+  #refused = false;
   #heard = "";
   #lastWords = "";
   /** Resolves with the reason when the launcher, and with it the sandbox, is gone. */
@@ -215,21 +217,12 @@ export class Launcher {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
     const armed = this.#ready.shift();
     if (armed) return Promise.resolve(armed);
-    // After a run's end the launcher arms the next child by itself; this one is wanted before.
-    if (this.#ends.size - this.#lasting > this.#wanting.length) this.#tell("arm");
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
-      this.#wanting.push({
-        resolve: (given) => {
-          clearTimeout(late);
-          resolve(given);
-        },
-        reject: (error) => {
-          clearTimeout(late);
-          reject(error);
-        },
-      });
-    });
+    // Where nothing is at work the launcher arms a child by itself, if it can; another one has to be asked for.
+    const atWork = this.#ends.size > this.#lasting;
+    if (atWork || this.#wanting.length > 0 || this.#refused) this.#tell("arm");
+    const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
+    const given = new Promise<Armed>((resolve, reject) => this.#wanting.push({ resolve, reject }));
+    return given.finally(() => clearTimeout(late));
   }
 
   #hear(chunk: Buffer): void {
@@ -245,6 +238,7 @@ export class Launcher {
     else if (what === "exit" && WAIT_STATUS.test(status)) this.#ended(id, Number(status));
     else if (what === "killed") settle(this.#kills, id, undefined);
     else if (what === "unable") {
+      this.#refused = true;
       this.#wanting.shift()?.reject(new CannotStart(`Cannot start a process: ${line.slice("unable ".length)}`));
     } else if (what === "weighs") {
       this.#weight = readWeight(line);
@@ -262,6 +256,7 @@ export class Launcher {
 
   #connect(id: string): void {
     if (!/^\d{1,10}$/.test(id) || this.#ready.length >= ARMED_MAX || this.#gone) return this.destroy();
+    this.#refused = false;
     const path = join(this.runFolder, id);
     const opened: Socket[] = [];
     const open = (kind: string, mode: "read" | "write") => {

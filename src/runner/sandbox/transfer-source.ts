@@ -70,20 +70,24 @@ sub get_file {
   sysopen(my $file, path_of($root), 0) or die "Cannot read $path: $!\n";
   my @stat = stat $file;
   say_record('E', entry_body('', 'f', '', @stat));
-  sysseek($file, $offset, 0) or die "Cannot read $path: $!\n";
-  say_content($file, $most);
+  # No further than its end: what lies beyond what a file can have is an error to the kernel.
+  sysseek($file, $offset < $stat[7] ? $offset : $stat[7], 0) or die "Cannot read $path: $!\n";
+  say_content($file, $most) or die "Cannot read $path: $!\n";
   $cut = 1 if sysread($file, my $more, 1);
 }
 
-# As many bytes as that, or fewer when the file is shorter.
+# As many bytes as that, or fewer when the file is shorter; whether it could be read.
 sub say_content {
   my ($file, $left) = @_;
   while ($left > 0) {
-    my $count = sysread($file, my $bytes, $left < $CHUNK ? $left : $CHUNK) or last;
+    my $count = sysread($file, my $bytes, $left < $CHUNK ? $left : $CHUNK);
+    return 0 unless defined $count;
+    last unless $count;
     say_record('D', $bytes);
     $left -= $count;
   }
   say_record('Z', '');
+  return 1;
 }
 
 sub list_tree {
@@ -113,7 +117,10 @@ sub pack_tree {
     if ($stat[7] > $bytes) { $cut = 1; return left_out($name, "its $stat[7] bytes would be too many") }
     $bytes -= $stat[7];
     say_record('E', entry_body($name, 'f', '', @stat));
-    say_content($file, $stat[7]);
+    return if say_content($file, $stat[7]);
+    my $why = "its reading failed: $!";
+    say_record('Z', '');
+    left_out($name, $why);
   }, sub { left_out($_[0], 'it vanished meanwhile') });
 }
 

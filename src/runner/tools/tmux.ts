@@ -1,6 +1,6 @@
 // The `tmux` operation. A child of the launcher does the work in the slot, as the slot's user (tmux-source.ts); here its
 // answer becomes a result. What it wrote to stdout is what the recording grew by meanwhile: the call's live output.
-import { recordingOf, type TmuxAction } from "../../core/tmux.js";
+import { recordingOf, TMUX_SIZE_MAX, type TmuxAction } from "../../core/tmux.js";
 import { exactText } from "../output-text.js";
 import { LINE_BYTES_MAX } from "../sandbox/tmux-keeper.js";
 import type { TmuxMemory } from "../sandbox/tmux-memory.js";
@@ -73,8 +73,10 @@ function answerOf(action: TmuxAction, memory: TmuxMemory, done: Supervised, limi
       const [, how, width, height] = /^(started|kept) (\d{1,5}) (\d{1,5})\n$/.exec(answer) ?? [];
       if (how === "kept") memory.begun -= 1;
       if (how === "started") Object.assign(memory, { current: memory.begun, offset: 0 });
-      const size = { paneWidth: Number(width ?? action.paneWidth), paneHeight: Number(height ?? action.paneHeight) };
-      return says("started", { ...size, kept: how === "kept", number: memory.current });
+      // What the slot's code may have had a hand in must not become a frame that no honest runner sends.
+      const paneWidth = Math.min(Number(width ?? action.paneWidth), TMUX_SIZE_MAX);
+      const paneHeight = Math.min(Number(height ?? action.paneHeight), TMUX_SIZE_MAX);
+      return says("started", { paneWidth, paneHeight, kept: how === "kept", number: memory.current });
     }
     case "send_keys":
       return says("ok", action.block ? { done: answer === "done" } : undefined);
