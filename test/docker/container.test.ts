@@ -56,7 +56,9 @@ test("a container has our labels, its pool's limits, no network, no ports, and l
   assert.equal(HostConfig.LogConfig?.Type, "none");
   assert.equal(HostConfig.Init, true);
   assert.deepEqual(
-    Mounts.map(({ Type, Destination, RW }) => ({ Type, Destination, RW })),
+    Mounts.map(({ Type, Destination, RW }) => ({ Type, Destination, RW })).sort((a, b) =>
+      a.Destination.localeCompare(b.Destination),
+    ),
     [
       { Type: "volume", Destination: "/switchyard/runtime", RW: false },
       { Type: "volume", Destination: "/switchyard/slots", RW: true },
