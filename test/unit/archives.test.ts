@@ -12,6 +12,7 @@ import { membersOf } from "../support/artifact-checks.js";
 
 const NEVER = new Promise<SwitchyardError>(() => undefined);
 const LIMITS = { bytesMax: 1_000, entriesMax: 10 };
+const MANY = { ...LIMITS, entriesMax: 300 };
 
 function saying(...records: readonly SlotRecord[]): Transfer {
   async function* all() {
@@ -30,6 +31,7 @@ const ROOT: SlotRecord = { kind: "root", path: Buffer.from("root") };
 const CONTENT_END: SlotRecord = { kind: "contentEnd" };
 const END: SlotRecord = { kind: "end", truncated: false };
 const content = (text: string): SlotRecord => ({ kind: "data", data: Buffer.from(text) });
+const gc = collector();
 const dir = (name: string) => entry(name, { type: "dir" });
 const link = (name: string) => entry(name, { type: "symlink", linkTarget: Buffer.from("/etc") });
 
@@ -76,7 +78,12 @@ test("no member can lead out, lie below a link, or come twice, whatever the slot
     [entry("a", { size: 1 }), content("too much")],
     [entry("a", { size: 2_000 })],
     Array.from({ length: 11 }, (_, at) => dir(`${at}`)),
-    Array.from({ length: 30 }, (): SlotRecord => ({ kind: "leftOut", name: Buffer.from("x"), reason: "" })),
+    [dir("b"), dir("a")],
+    [dir("a"), dir("a/x"), dir("b"), dir("a/y")],
+    [entry(""), CONTENT_END, dir("a")],
+    [dir("a"), entry("")],
+    [dir("d".repeat(4_097))],
+    Array.from({ length: 258 }, (_, at) => dir("d/".repeat(at).concat("d"))),
   ]) {
     await assert.rejects(archived(ROOT, ...records, END), { reason: "TRANSFER_BROKEN" });
   }
