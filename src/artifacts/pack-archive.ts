@@ -201,7 +201,11 @@ function headerOf({ name, type, size, mtimeS, mode, linkTarget }: ArtifactEntry,
   const text = utf8Of(name.length > 0 ? name : root.subarray(root.lastIndexOf("/") + 1));
   if (text === undefined) return "its name is not UTF-8";
   // A mode of 0 would be replaced; the bit for a plain file is not written.
-  const common = { name: text, mode: fs.S_IFREG | (mode & 0o777), mtime: new Date(Math.min(Math.max(mtimeS, 0), MTIME_S_MAX) * 1000) };
+  const common = {
+    name: text,
+    mode: fs.S_IFREG | (mode & 0o777),
+    mtime: new Date(Math.min(Math.max(mtimeS, 0), MTIME_S_MAX) * 1000),
+  };
   switch (type) {
     case "file":
       return { ...common, type: "file", size };
