@@ -128,7 +128,8 @@ class Unpacker {
       await this.put({ kind: "entry", entry });
     }
     if (entry?.type === "file") await this.#content(content);
-    else for await (const _ of content);
+    // Of a folder that has a size the library's content would never end.
+    else if (header.type !== "directory") for await (const _ of content);
   }
 
   async #content(content: AsyncIterable<Buffer>): Promise<void> {

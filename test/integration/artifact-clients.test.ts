@@ -5,12 +5,15 @@ import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { type ClientReadableStream, credentials, type ServiceError } from "@grpc/grpc-js";
 import type { SlotRecord, Transfer } from "../../src/core/artifacts.js";
+import { type Clock, systemClock } from "../../src/core/clock.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import {
   ArchiveArtifactsRequest,
   ArtifactServiceClient,
   ReadArtifactRequest,
+  type WriteArtifactResponse,
 } from "../../src/gen/switchyard/v1/artifact_service.js";
+import { FakeClock } from "../support/fake-clock.js";
 import { type Service, startService } from "../support/grpc-service.js";
 import { startLive } from "../support/live-service.js";
 
@@ -48,8 +51,11 @@ class EndlessFile implements Transfer {
   }
 }
 
-async function serving(t: TestContext): Promise<{ service: Service; client: ArtifactServiceClient }> {
-  const service = await startService();
+async function serving(
+  t: TestContext,
+  clock: Clock = systemClock,
+): Promise<{ service: Service; client: ArtifactServiceClient }> {
+  const service = await startService({ clock });
   const client = new ArtifactServiceClient(service.address, credentials.createInsecure());
   t.after(async () => {
     client.close();
@@ -121,4 +127,45 @@ test("a release during a download gives a client that does not read its status",
     ends.map(({ details }) => details),
     ["the trajectory has ended", "the trajectory has ended"],
   );
+});
+
+test("a download that ended and is not read counts until its client reads it", { timeout: 60_000 }, async (t) => {
+  const { service, client } = await serving(t);
+  const begin = () => client.readArtifact(ReadArtifactRequest.fromPartial(PLACE));
+  const unread: ReturnType<typeof begin>[] = [];
+  for (let at = 0; at < 4; at += 1) {
+    const file = new EndlessFile();
+    service.directory.onTransfer = () => file;
+    const call = begin();
+    unread.push(call);
+    await paused(call);
+    await stalled(file);
+    file.end();
+  }
+  const refused = new EndlessFile();
+  service.directory.onTransfer = () => refused;
+  assert.match((await statusOf(begin())).details, /^4 requests for this trajectory's files are open/);
+  await refused.over;
+  const [first] = unread;
+  assert(first);
+  assert.equal((await statusOf(first)).details, "ended");
+  const file = new EndlessFile();
+  service.directory.onTransfer = () => file;
+  const again = begin();
+  await paused(again);
+  for (const call of [...unread, again]) call.on("error", () => undefined).cancel();
+});
+
+test("an upload whose client says nothing ends after a minute", { timeout: 20_000 }, async (t) => {
+  const clock = new FakeClock();
+  const { client } = await serving(t, clock);
+  const timers = clock.timers;
+  let answer: (error: ServiceError | null, response?: WriteArtifactResponse) => void = () => undefined;
+  const answered = new Promise<ServiceError | null>((resolve) => {
+    answer = resolve;
+  });
+  client.writeArtifact((error, response) => answer(error, response));
+  while (clock.timers === timers) await new Promise((resolve) => setImmediate(resolve));
+  await clock.advance(60_000);
+  assert.equal((await answered)?.details, "no header came within 60 s");
 });
