@@ -12,6 +12,8 @@ export const ARCHIVE_ENTRIES_MAX = 100_000;
 export const PATH_BYTES_MAX = 4_096;
 /** Things that an archive's trailer names as left out. */
 export const LEFT_OUT_NAMED_MAX = 100;
+/** Of their names and reasons in it, so that it fits a message. */
+export const LEFT_OUT_BYTES_MAX = 512 * 1024;
 
 /** What a client asked for, within bounds; 0 asks for the default. */
 export function bounded(asked: number, otherwise: number, most: number): number {

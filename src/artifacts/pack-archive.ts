@@ -1,11 +1,12 @@
 // Makes a tar.gz of what a slot says of its files. Invariant: the archive is whole and valid whatever the slot says: each
 // file has as many bytes as its header announced, and what cannot be archived is named instead.
 import { createHash } from "node:crypto";
+import { constants as fs } from "node:fs";
 import { constants, createGzip } from "node:zlib";
 import { type Header, type Pack, pack } from "tar-stream";
 import { type ArtifactEntry, disturbed, type SlotRecord, type Transfer } from "../core/artifacts.js";
 import { buffersOf, drained, quiet } from "./byte-streams.js";
-import { LEFT_OUT_NAMED_MAX } from "./limits.js";
+import { LEFT_OUT_BYTES_MAX, LEFT_OUT_NAMED_MAX, PATH_BYTES_MAX } from "./limits.js";
 import { EntryCheck, utf8Of } from "./slot-entries.js";
 
 export interface LeftOut {
@@ -69,11 +70,11 @@ export async function* packArchive(
 class ArchiveWriter {
   readonly #check: EntryCheck;
   #root = Buffer.alloc(0);
-  #records = 0;
   #entries = 0;
   #fileBytes = 0;
   #truncated = false;
   #leftOutCount = 0;
+  #leftOutBytes = 0;
   readonly #leftOut: LeftOut[] = [];
 
   constructor(
@@ -103,7 +104,6 @@ class ArchiveWriter {
           await this.#write(record.entry, records);
           break;
         case "leftOut":
-          this.#countRecord();
           this.#leave(record.name, record.reason);
           break;
         case "end":
@@ -121,7 +121,6 @@ class ArchiveWriter {
 
   async #write(entry: ArtifactEntry, records: AsyncGenerator<SlotRecord>): Promise<void> {
     this.#check.check(entry);
-    this.#countRecord();
     if (this.#fileBytes + entry.size > this.limits.bytesMax) throw disturbed();
     const header = headerOf(entry, this.#root);
     if (typeof header === "string") this.#leave(entry.name, header);
@@ -143,15 +142,13 @@ class ArchiveWriter {
     });
   }
 
-  #countRecord(): void {
-    this.#records += 1;
-    // What waits deeper down, or changed, may be said on top of an entry.
-    if (this.#records > 2 * this.limits.entriesMax + 2) throw disturbed();
-  }
-
   #leave(name: Buffer, reason: string): void {
     this.#leftOutCount += 1;
-    if (this.#leftOut.length < LEFT_OUT_NAMED_MAX) this.#leftOut.push({ path: within(this.#root, name), reason });
+    const path = within(this.#root, name).subarray(0, PATH_BYTES_MAX);
+    // As text it may have three bytes for one of its own, and it may come as bytes beside that.
+    this.#leftOutBytes += 4 * path.length + Buffer.byteLength(reason);
+    if (this.#leftOut.length >= LEFT_OUT_NAMED_MAX || this.#leftOutBytes > LEFT_OUT_BYTES_MAX) return;
+    this.#leftOut.push({ path: Buffer.from(path), reason });
   }
 }
 
@@ -203,7 +200,12 @@ async function copyContent(
 function headerOf({ name, type, size, mtimeS, mode, linkTarget }: ArtifactEntry, root: Buffer): MemberHeader | string {
   const text = utf8Of(name.length > 0 ? name : root.subarray(root.lastIndexOf("/") + 1));
   if (text === undefined) return "its name is not UTF-8";
-  const common = { name: text, mode: mode & 0o777, mtime: new Date(Math.min(Math.max(mtimeS, 0), MTIME_S_MAX) * 1000) };
+  // A mode of 0 would be replaced; the bit for a plain file is not written.
+  const common = {
+    name: text,
+    mode: fs.S_IFREG | (mode & 0o777),
+    mtime: new Date(Math.min(Math.max(mtimeS, 0), MTIME_S_MAX) * 1000),
+  };
   switch (type) {
     case "file":
       return { ...common, type: "file", size };

@@ -59,13 +59,13 @@ interface Refusal {
 
 /** Without `.` and a slash at its end; empty for the folder itself. */
 function safeName(name: string): string | Refusal {
+  if (Buffer.byteLength(name) > PATH_BYTES_MAX) return { why: "has a name that is too long" };
   if (name.startsWith("/")) return { why: "has an absolute name" };
   if (name.includes(REPLACEMENT)) return { why: "has a name that is not UTF-8" };
   if (name.includes("\0")) return { why: "has a NUL in its name" };
   const parts = name.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) return { why: "has a name with .. in it" };
-  const clean = parts.join("/");
-  return Buffer.byteLength(clean) > PATH_BYTES_MAX ? { why: "has a name that is too long" } : clean;
+  return parts.join("/");
 }
 
 function safeTarget(name: string, type: "symlink" | "hardlink", linkname: string | null | undefined): string | Refusal {

@@ -7,6 +7,7 @@ import { extract, type Header } from "tar-stream";
 import type { PutRecord, SlotRecord, Transfer } from "../core/artifacts.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import { buffersOf, drained, quiet } from "./byte-streams.js";
+import { HeaderBudget, SLICE_BYTES } from "./header-budget.js";
 import { memberOf } from "./tar-members.js";
 
 export type UploadKind = "file" | "tar" | "tar.gz";
@@ -43,10 +44,13 @@ export async function unpackUpload(
   const written = untilWritten(transfer.records());
   // The slot's refusal ends what still waits to be sent.
   written.catch((error: unknown) => transfer.end(asError(error)));
-  const hashed = hashing(upload, hash);
-  if (kind === "file") await unpacker.file(hashed, mode);
-  else if (kind === "tar") await unpacker.tar(hashed);
-  else await unpacker.tar(gunzipped(hashed));
+  const rest = upload[Symbol.asyncIterator]();
+  const hashed = () => hashing(rest, hash);
+  if (kind === "file") await unpacker.file(hashed(), mode);
+  else if (kind === "tar") await unpacker.tar(hashed());
+  else await unpacker.tar(gunzipped(hashed()));
+  // What follows the end of a gzip belongs to the digest.
+  for await (const _ of hashed());
   await transfer.send({ kind: "end" });
   await written;
   return { ...unpacker.summary, sha256: hash.digest() };
@@ -78,7 +82,8 @@ class Unpacker {
   }
 
   async tar(archive: AsyncIterable<Buffer>): Promise<void> {
-    const members = quiet(extract());
+    // Each slice is decoded before the next is taken.
+    const members = quiet(extract({ highWaterMark: 1 }));
     const fed = this.#feed(archive, members);
     fed.catch((error: unknown) => members.destroy(asError(error)));
     try {
@@ -91,18 +96,25 @@ class Unpacker {
   }
 
   async #feed(archive: AsyncIterable<Buffer>, members: ReturnType<typeof extract>): Promise<void> {
+    const budget = new HeaderBudget();
+    members.on("entry", (header) => budget.member(header));
     let bytes = 0;
     for await (const chunk of archive) {
       bytes += chunk.length;
       const overhead = bytes - this.#fileBytes - this.limits.bytesMax;
       if (overhead > OVERHEAD_BYTES + OVERHEAD_BYTES_PER_ENTRY * this.limits.entriesMax) throw this.#tooMuch();
-      if (!members.write(chunk)) await drained(members);
-      if (members.destroyed) return;
+      for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
+        const slice = chunk.subarray(at, at + SLICE_BYTES);
+        if (!budget.feed(slice)) throw new SwitchyardError("ARCHIVE_REFUSED", "the archive says too much of a member");
+        if (!members.write(slice)) await drained(members);
+        if (members.destroyed) return;
+      }
     }
     members.end(null);
   }
 
   async #member(header: Header, content: AsyncIterable<Buffer>): Promise<void> {
+    if (!Number.isSafeInteger(header.size)) throw new SwitchyardError("ARCHIVE_REFUSED", "a member has no proper size");
     const entry = memberOf(header);
     if (entry) {
       this.#entries += 1;
@@ -116,7 +128,8 @@ class Unpacker {
       await this.put({ kind: "entry", entry });
     }
     if (entry?.type === "file") await this.#content(content);
-    else for await (const _ of content);
+    // Of a folder that has a size the library's content would never end.
+    else if (header.type !== "directory") for await (const _ of content);
   }
 
   async #content(content: AsyncIterable<Buffer>): Promise<void> {
@@ -136,10 +149,11 @@ class Unpacker {
   }
 }
 
-async function* hashing(upload: AsyncIterable<Buffer>, hash: ReturnType<typeof createHash>): AsyncGenerator<Buffer> {
-  for await (const chunk of upload) {
-    hash.update(chunk);
-    yield chunk;
+/** Leaves the upload open for who goes on with it. */
+async function* hashing(upload: AsyncIterator<Buffer>, hash: ReturnType<typeof createHash>): AsyncGenerator<Buffer> {
+  for (let step = await upload.next(); !step.done; step = await upload.next()) {
+    hash.update(step.value);
+    yield step.value;
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type PutEntry,
   type PutRecord,
   type SlotRecord,
+  type TransferWork,
 } from "../core/artifacts.js";
 import { SwitchyardError } from "../core/errors.js";
 import { TRANSFER_CHUNK_BYTES } from "../link/transfer-window.js";
@@ -18,33 +19,46 @@ const TEXT_CHARS_MAX = 1_000;
 const TYPES: Readonly<Partial<Record<string, ArtifactType>>> = { f: "file", d: "dir", l: "symlink", o: "other" };
 const LETTERS = { file: "f", dir: "d", symlink: "l", hardlink: "h" } as const;
 
-/** Takes the bytes of one transfer, and gives its records in order; content as it comes. */
+/**
+ * Takes the bytes of one transfer, and gives its records in order; content as it comes, joined as far as it came at once.
+ * What an honest process of the work would not say, or not in that order, or not so often, is not passed on.
+ */
 export class RecordReader {
+  readonly #order: RecordOrder;
   #parts: Buffer[] = [];
   #held = 0;
   #letter = "";
   /** Bytes until the record, or its head, is whole. */
   #wanted = HEAD_BYTES;
 
+  constructor(work: TransferWork) {
+    this.#order = new RecordOrder(work);
+  }
+
   /** Throws what the slot says no with, and TRANSFER_BROKEN for what is no record. */
   *push(chunk: Buffer): Generator<SlotRecord> {
     let rest = chunk;
+    let content: Buffer[] = [];
     while (rest.length > 0) {
       const piece = rest.subarray(0, this.#wanted - this.#held);
       rest = rest.subarray(piece.length);
       if (this.#letter === "D") {
         this.#wanted -= piece.length;
         if (this.#wanted === 0) this.#expectHead();
-        yield { kind: "data", data: piece };
+        content.push(piece);
         continue;
       }
       this.#parts.push(piece);
       this.#held += piece.length;
-      if (this.#held < this.#wanted) return;
+      if (this.#held < this.#wanted) break;
       const whole = Buffer.concat(this.#parts);
       const record = this.#letter === "" ? this.#begin(whole) : this.#end(whole);
-      if (record) yield record;
+      if (!record) continue;
+      if (content.length > 0) yield contentOf(content);
+      content = [];
+      yield record;
     }
+    if (content.length > 0) yield contentOf(content);
   }
 
   #begin(head: Buffer): SlotRecord | undefined {
@@ -52,6 +66,7 @@ export class RecordReader {
     this.#wanted = head.readUInt32BE(1);
     this.#parts = [];
     this.#held = 0;
+    this.#order.begin(this.#letter);
     if (this.#wanted > (this.#letter === "D" ? TRANSFER_CHUNK_BYTES : BODY_BYTES_MAX)) throw disturbed();
     if (this.#wanted > 0) return undefined;
     if (this.#letter === "D") throw disturbed();
@@ -66,7 +81,7 @@ export class RecordReader {
       case "R":
         return { kind: "root", path: body };
       case "E":
-        return { kind: "entry", entry: entryOf(fields) };
+        return { kind: "entry", entry: this.#order.entry(entryOf(fields)) };
       case "Z":
         return { kind: "contentEnd" };
       case "O":
@@ -89,6 +104,71 @@ export class RecordReader {
     this.#parts = [];
     this.#held = 0;
     this.#wanted = HEAD_BYTES;
+  }
+}
+
+function contentOf(pieces: readonly Buffer[]): SlotRecord {
+  const [first] = pieces;
+  return { kind: "data", data: first && pieces.length === 1 ? first : Buffer.concat(pieces) };
+}
+
+/** One root and first, content after a file's entry alone, and so many of the rest as the work can have. */
+class RecordOrder {
+  #state: "beginning" | "between" | "content" | "over";
+  #left: number;
+
+  constructor(private readonly work: TransferWork) {
+    this.#state = work.kind === "put" ? "between" : "beginning";
+    this.#left = recordsOf(work);
+  }
+
+  begin(letter: string): void {
+    switch (letter) {
+      case "R":
+        if (this.#state !== "beginning") throw disturbed();
+        this.#state = "between";
+        return;
+      case "E":
+      case "O":
+        this.#left -= 1;
+        if (this.#state !== "between" || this.#left < 0) throw disturbed();
+        return;
+      case "D":
+        if (this.#state !== "content") throw disturbed();
+        return;
+      case "Z":
+        if (this.#state !== "content") throw disturbed();
+        this.#state = "between";
+        return;
+      case "F":
+        if (this.#state !== "between") throw disturbed();
+        this.#state = "over";
+        return;
+      default:
+        // It may say no at any time; what no letter is has no body either.
+        return;
+    }
+  }
+
+  entry(entry: ArtifactEntry): ArtifactEntry {
+    if (entry.type === "file" && this.work.kind !== "list") this.#state = "content";
+    return entry;
+  }
+}
+
+/** Entries, and what was left out. */
+function recordsOf(work: TransferWork): number {
+  switch (work.kind) {
+    case "read":
+      return 1;
+    case "list":
+    case "pack":
+      // What waits deeper down, or changed, may be said on top of an entry.
+      return 2 * work.entriesMax + 2;
+    case "put":
+      return 0;
+    default:
+      return work satisfies never;
   }
 }
 

@@ -1,7 +1,8 @@
 // The transfers of one runner, as its server drives them. Invariants: in each direction at most a window
 // (link/transfer-window.ts) is on its way, and a runner that sends more, or for a transfer that it was not given, breaks the
 // rules; each transfer ends once, for whoever began it, whatever becomes of the runner or of its link.
-import type { PutRecord, SlotRecord, Transfer, TransferRequest } from "../core/artifacts.js";
+import { setImmediate as turn } from "node:timers/promises";
+import type { PutRecord, SlotRecord, Transfer, TransferRequest, TransferWork } from "../core/artifacts.js";
 import { type Clock, systemClock, type Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { BeginTransfer, RunnerFrame, ServerFrame, TransferEnded } from "../gen/switchyard/runner/v1/runner.js";
@@ -48,7 +49,7 @@ export class Transfers {
     }
     this.#lastId += 1n;
     const id = this.#lastId;
-    const transfer = new RunnerTransfer(id, this.send, this.clock);
+    const transfer = new RunnerTransfer(id, request.work, this.send, this.clock);
     this.#live.set(id, transfer);
     this.send({ $case: "beginTransfer", value: beginFrame(id, slot, request) });
     return transfer;
@@ -109,6 +110,7 @@ class RunnerTransfer implements Transfer {
 
   constructor(
     private readonly id: bigint,
+    private readonly work: TransferWork,
     private readonly tell: Send,
     private readonly clock: Clock,
   ) {
@@ -121,19 +123,24 @@ class RunnerTransfer implements Transfer {
   }
 
   async *records(): AsyncGenerator<SlotRecord, void, undefined> {
-    const reader = new RecordReader();
+    const reader = new RecordReader(this.work);
     for (;;) {
       const chunk = await this.#next();
       for (const record of reader.push(chunk)) {
+        // What came before it ended is of no use to anybody.
+        this.#checkLive();
         yield record;
         if (record.kind === "end") return;
       }
       this.#giveBack(transferCost(chunk.length));
+      // However fast a slot talks, others have their turn.
+      await turn();
     }
   }
 
   async send(record: PutRecord): Promise<void> {
     this.#checkLive();
+    this.#moved = this.clock.now();
     const bytes = encodePutRecord(record);
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;

@@ -96,13 +96,16 @@ export async function write(
 ): Promise<WriteSummary> {
   signal?.throwIfAborted();
   const lease = pool.acquire();
+  const pieces = piecesOf(content);
   let failed = false;
   let wake: () => void = () => undefined;
+  let stop: () => void = () => undefined;
   const { promise, settle } = settling<WriteArtifactResponse>();
   const { path, responseDeserialize } = writeArtifact;
   const call = lease.client.makeClientStreamRequest(path, encodeWrite, responseDeserialize, (error, response) => {
     failed = true;
     wake();
+    stop();
     if (error) settle.reject(signal?.aborted ? signal.reason : failureOf(error).error);
     else if (response) settle.resolve(response);
     else settle.reject(new SwitchyardClientError("UNKNOWN", "an answer without a message"));
@@ -111,12 +114,17 @@ export async function write(
   const forget = onAbort(signal, () => call.cancel());
   try {
     call.write({ part: header });
-    for await (const piece of piecesOf(content)) {
-      if (failed) break;
+    while (!failed) {
+      // The content may take its time; the server's refusal is heard meanwhile.
+      const step = await new Promise<IteratorResult<Uint8Array> | undefined>((resolve, reject) => {
+        stop = () => resolve(undefined);
+        pieces.next().then(resolve, reject);
+      });
+      if (!step || step.done) break;
       const drained = new Promise<void>((resolve) => {
         wake = resolve;
       });
-      if (!call.write({ part: { $case: "data", value: asBuffer(piece) } })) await drained;
+      if (!call.write({ part: { $case: "data", value: asBuffer(step.value) } })) await drained;
     }
     call.end();
     const { entries, fileBytes, sha256 } = await promise;
@@ -125,6 +133,8 @@ export async function write(
     call.cancel();
     throw error;
   } finally {
+    // Not awaited: what the content is asked for already may never come.
+    pieces.return(undefined).catch(() => undefined);
     forget();
     lease.release(false);
   }

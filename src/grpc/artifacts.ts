@@ -8,6 +8,7 @@ import { packArchive, within } from "../artifacts/pack-archive.js";
 import { EntryCheck } from "../artifacts/slot-entries.js";
 import { unpackUpload } from "../artifacts/unpack-archive.js";
 import { type ArtifactEntry, disturbed, type Transfer, type TransferWork } from "../core/artifacts.js";
+import type { Clock } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import { ListArtifactsResponse, WriteArtifactResponse } from "../gen/switchyard/v1/artifact_service.js";
@@ -27,6 +28,7 @@ import {
 } from "./artifact-messages.js";
 import { requireDeadline } from "./deadline.js";
 import { MessageSink, MessageSource } from "./message-flow.js";
+import { OpenCalls } from "./open-calls.js";
 import type { ArtifactHandlers } from "./raw-services.js";
 import { count, RESPONSE_BYTES_MAX } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
@@ -35,6 +37,7 @@ import { asBuffer } from "./wire.js";
 
 export interface ArtifactOptions {
   readonly directory: Directory;
+  readonly clock: Clock;
   readonly log: Logger;
   /** Around each request. */
   readonly onStart: () => void;
@@ -43,13 +46,22 @@ export interface ArtifactOptions {
 
 /** Of an encoded entry beside its texts, generously. */
 const ENTRY_BYTES = 64;
+/** Until an upload's first message. */
+const HEADER_MS_MAX = 60_000;
 /** Of compressed data in one message. */
 const MESSAGE_DATA_BYTES = 64 * 1024;
 
 export function artifactHandlers(options: ArtifactOptions): ArtifactHandlers {
-  const { directory } = options;
+  const { directory, clock } = options;
+  const open = new OpenCalls();
   const begin = (place: Place, work: TransferWork, cancelled: AbortSignal) => {
     const transfer = directory.transfer(place.key, { path: place.path, work });
+    try {
+      open.enter(place.key.trajectoryId, cancelled);
+    } catch (error) {
+      transfer.end();
+      throw error;
+    }
     if (cancelled.aborted) transfer.end();
     cancelled.addEventListener("abort", () => transfer.end(), { once: true });
     return transfer;
@@ -76,7 +88,7 @@ export function artifactHandlers(options: ArtifactOptions): ArtifactHandlers {
       );
     }),
     writeArtifact: uploading(options, async (source, cancelled) => {
-      const { kind, mode, bytesMax, entriesMax: asked, ...place } = decodeUploadHeader(await source.next());
+      const { kind, mode, bytesMax, entriesMax: asked, ...place } = decodeUploadHeader(await firstOf(source, clock));
       const limits = { bytesMax, entriesMax: bounded(asked, ARCHIVE_ENTRIES_MAX, ARCHIVE_ENTRIES_MAX) };
       return during(begin(place, { kind: "put", single: kind === "file" }, cancelled), async (transfer) => {
         // Else a client that sends nothing would not hear of it.
@@ -160,11 +172,25 @@ async function archive(
   }
 }
 
+/** A client that says nothing keeps no RPC for long. */
+async function firstOf(source: MessageSource, clock: Clock): Promise<Buffer | undefined> {
+  const text = `no header came within ${HEADER_MS_MAX / 1000} s`;
+  const timer = clock.after(HEADER_MS_MAX, () => source.fail(new SwitchyardError("PROTOCOL_BROKEN", text)));
+  try {
+    return await source.next();
+  } finally {
+    timer.cancel();
+  }
+}
+
 async function* dataOf(source: MessageSource): AsyncGenerator<Buffer> {
   for (let message = await source.next(); message; message = await source.next()) yield decodeUploadData(message);
 }
 
-/** Ends the call whatever `serve` does: an exception becomes a status. `cancelled` aborts when the client goes away. */
+/**
+ * Ends the call whatever `serve` does: an exception becomes a status. `cancelled` aborts when the call is closed: its client
+ * went away, or its status has left.
+ */
 function downloading(
   options: ArtifactOptions,
   serve: (request: Buffer, sink: MessageSink, cancelled: AbortSignal) => Promise<void>,

@@ -14,12 +14,14 @@ export class MessageSink {
     for (const event of ["drain", "close", "cancelled", "error"]) call.on(event, () => this.#wake());
   }
 
-  /** Resolves when the next one may be written, or nobody is there to read it. */
+  /** Resolves when the next one may be written, or nobody is there to read it. Once the call has its status it is dropped. */
   async write(message: Buffer): Promise<void> {
+    // A write after the end would destroy the call before its status has left.
+    if (this.call.cancelled || this.call.writableEnded || this.call.destroyed) return;
     const drained = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    if (!this.call.cancelled && !this.call.write(message) && !this.call.cancelled) await drained;
+    if (!this.call.write(message) && !this.call.cancelled) await drained;
   }
 }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { type ClientDuplexStream, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import type { Transfer } from "../../src/core/artifacts.js";
 import type { Call } from "../../src/core/call.js";
 import { systemClock } from "../../src/core/clock.js";
 import { SwitchyardError } from "../../src/core/errors.js";
@@ -58,8 +59,12 @@ export class TestDirectory implements Directory {
     return okOutcome(`${request.call.arguments.output}`);
   }
 
-  transfer(): never {
+  onTransfer: () => Transfer = () => {
     throw new SwitchyardError("NO_SLOT", "no slots here");
+  };
+
+  transfer(): Transfer {
+    return this.onTransfer();
   }
 
   async release(request: ReleaseRequest): Promise<{ released: number; wiped: boolean }> {

@@ -1,13 +1,16 @@
 // Archives made of what a slot says, which may be anything; and what of an uploaded one may be written.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { extract } from "tar-stream";
 import { bounded } from "../../src/artifacts/limits.js";
 import { mimeTypeOf } from "../../src/artifacts/mime-type.js";
 import { packArchive } from "../../src/artifacts/pack-archive.js";
-import { isBelow } from "../../src/artifacts/slot-entries.js";
+import { EntryCheck, isBelow } from "../../src/artifacts/slot-entries.js";
 import { memberOf } from "../../src/artifacts/tar-members.js";
 import type { ArtifactEntry, SlotRecord, Transfer } from "../../src/core/artifacts.js";
 import { SwitchyardError } from "../../src/core/errors.js";
+import { encodeArchiveTrailer } from "../../src/grpc/artifact-messages.js";
 import { membersOf } from "../support/artifact-checks.js";
 
 const NEVER = new Promise<SwitchyardError>(() => undefined);
@@ -52,11 +55,11 @@ test("a file that became shorter is filled up, and named", async () => {
 });
 
 test("special bits and times that no archive can hold are taken off", async () => {
-  const odd = entry("a", { mode: 0o7777, mtimeS: -1e12, size: 1 });
+  const odd = entry("e", { mode: 0o7777, mtimeS: -1e12, size: 1 });
   const { members } = await archived(ROOT, dir("d"), odd, content("x"), CONTENT_END, END);
   assert.deepEqual(
     members,
-    ["d/ directory ", "a file x"].map((text) => text.replace("d/", "d")),
+    ["d/ directory ", "e file x"].map((text) => text.replace("d/", "d")),
   );
 });
 
@@ -76,10 +79,57 @@ test("no member can lead out, lie below a link, or come twice, whatever the slot
     [entry("a", { size: 1 }), content("too much")],
     [entry("a", { size: 2_000 })],
     Array.from({ length: 11 }, (_, at) => dir(`${at}`)),
-    Array.from({ length: 30 }, (): SlotRecord => ({ kind: "leftOut", name: Buffer.from("x"), reason: "" })),
+    [dir("b"), dir("a")],
+    [dir("a"), dir("a/x"), dir("b"), dir("a/y")],
+    [entry(""), CONTENT_END, dir("a")],
+    [dir("a"), entry("")],
+    [dir("d".repeat(4_097))],
   ]) {
     await assert.rejects(archived(ROOT, ...records, END), { reason: "TRANSFER_BROKEN" });
   }
+});
+
+test("entries cost memory for the folders that are open, and those have a depth", () => {
+  const check = new EntryCheck(100_000);
+  const none = Buffer.alloc(0);
+  const add = (name: string, type: ArtifactEntry["type"]) =>
+    check.check({ name: Buffer.from(name), type, size: 0, mtimeS: 0, mode: 0, linkTarget: none });
+  for (let depth = 1; depth <= 256; depth += 1) add(`${"d/".repeat(depth - 1)}d`, "dir");
+  assert.throws(() => add(`${"d/".repeat(256)}d`, "dir"), { reason: "TRANSFER_BROKEN" });
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 0; at < 50_000; at += 1) add(`x${at + 100_000}`.padEnd(4_000, "x"), "file");
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 64_000_000, `${grown}`);
+});
+
+test("a mode of no rights stays one", async () => {
+  const chunks = packArchive(
+    saying(ROOT, entry("a", { mode: 0 }), CONTENT_END, entry("d", { mode: 0, type: "dir" }), END),
+    LIMITS,
+  );
+  const parts: Buffer[] = [];
+  for (let step = await chunks.next(); !step.done; step = await chunks.next()) parts.push(step.value);
+  const tar = extract();
+  tar.end(gunzipSync(Buffer.concat(parts)));
+  const modes: string[] = [];
+  for await (const member of tar) {
+    modes.push(`${member.header.name} ${member.header.type} ${member.header.mode}`);
+    member.resume();
+  }
+  assert.deepEqual(modes, ["a file 0", "d directory 0"]);
+});
+
+test("what was left out is named as far as it fits a message", async () => {
+  const left = (at: number): SlotRecord => ({
+    kind: "leftOut",
+    name: Buffer.from(`${at}`.padEnd(16_000, "\xff"), "latin1"),
+    reason: "r".repeat(1_000),
+  });
+  const { summary } = await archived(ROOT, ...Array.from({ length: 100 }, (_, at) => left(at)), END);
+  assert.equal(summary.leftOutCount, 100);
+  assert.ok(summary.leftOut.every(({ path }) => path.length === 4_096));
+  const { length } = encodeArchiveTrailer(summary);
+  assert.ok(length > 300_000 && length < 600_000, `${length}`);
 });
 
 test("a slot that says no, or breaks off, gives no archive", async () => {

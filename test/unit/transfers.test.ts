@@ -20,7 +20,16 @@ function record(letter: string, body: Buffer | string = ""): Buffer {
   return Buffer.concat([head, Buffer.from(body)]);
 }
 
+function entryBody(type: string, mode = 0o644): Buffer {
+  const body = Buffer.alloc(29, 0);
+  body.write(type, "latin1");
+  body.writeUInt32BE(mode, 1);
+  return body;
+}
+
 const data = (id: bigint, bytes: Buffer): Say => ({ $case: "transferData", value: { id, data: bytes } });
+/** What a read begins with. */
+const FILE = Buffer.concat([record("R", "p"), record("E", entryBody("f"))]);
 const CHUNK = record("D", Buffer.alloc(TRANSFER_CHUNK_BYTES - 5));
 
 async function peerWith(work: TransferWork): Promise<{ peer: Peer; transfer: Transfer; id: bigint }> {
@@ -48,12 +57,13 @@ async function taken(transfer: Transfer): Promise<{ records: SlotRecord[]; reaso
 test("a read is told, taken, given back and ended", async () => {
   const { peer, transfer, id } = await peerWith(READ);
   const reading = taken(transfer);
+  await peer.say(data(id, FILE));
   for (let round = 0; round < 20; round += 1) await peer.say(data(id, CHUNK));
   const credits = peer.take("transferCredit").reduce((sum, { credit }) => sum + credit, 0);
   assert.ok(credits > 20 * TRANSFER_CHUNK_BYTES - TRANSFER_WINDOW / 2, `${credits}`);
-  await peer.say(data(id, record("F", "1")));
+  await peer.say(data(id, Buffer.concat([record("Z"), record("F", "1")])));
   const { records, reason } = await reading;
-  assert.deepEqual([reason, records.length, records.at(-1)], ["", 21, { kind: "end", truncated: true }]);
+  assert.deepEqual([reason, records.length, records.at(-1)], ["", 24, { kind: "end", truncated: true }]);
   await settled();
   assert.deepEqual(peer.take("endTransfer"), [{ id }]);
   await peer.say({ $case: "transferEnded", value: { id, error: "", noRoom: false } });
@@ -82,12 +92,8 @@ test("a runner that sends beyond the window, or for no transfer, breaks the rule
 });
 
 test("what a slot's code makes up ends its transfer, and nothing else", async () => {
-  const entry = (type: string, mode: number) => {
-    const body = Buffer.alloc(29, 0);
-    body.write(type, "latin1");
-    body.writeUInt32BE(mode, 1);
-    return record("E", body);
-  };
+  const root = record("R", "p");
+  const entry = (type: string, mode: number) => Buffer.concat([root, record("E", entryBody(type, mode))]);
   for (const bytes of [
     record("?"),
     record("D"),
@@ -95,8 +101,8 @@ test("what a slot's code makes up ends its transfer, and nothing else", async ()
     Buffer.from([0x45, 0, 1, 0, 0]),
     entry("x", 0o644),
     entry("f", 0o10000),
-    record("E", "short"),
-    record("O", Buffer.from([0, 0, 1, 0])),
+    Buffer.concat([root, record("E", "short")]),
+    Buffer.concat([root, record("O", Buffer.from([0, 0, 1, 0]))]),
   ]) {
     const { peer, transfer, id } = await peerWith(READ);
     const reading = taken(transfer);
@@ -180,6 +186,7 @@ test("one that stands still ends after a minute, one that goes on after an hour;
   const [still, moving] = all;
   assert(still && moving);
   const reading = taken(moving);
+  assert.ok(transfers.take({ $case: "transferData", value: { id: 2n, data: FILE } }));
   for (let minute = 0; minute < 59.5; minute += 0.5) {
     await clock.advance(30_000);
     assert.ok(transfers.take({ $case: "transferData", value: { id: 2n, data: record("D", "x") } }));
@@ -206,16 +213,18 @@ test("records come whole out of any pieces", () => {
   const bytes = Buffer.concat([
     record("R", "a/b"),
     encodePutRecord({ kind: "entry", entry: put }),
-    encodePutRecord({ kind: "data", data: Buffer.from("content") }),
+    encodePutRecord({ kind: "data", data: Buffer.from("con") }),
+    encodePutRecord({ kind: "data", data: Buffer.from("tent") }),
     encodePutRecord({ kind: "contentEnd" }),
     record("F"),
   ]);
   for (const size of [1, 3, 7, bytes.length]) {
-    const reader = new RecordReader();
+    const reader = new RecordReader(READ);
     const records: SlotRecord[] = [];
     for (let at = 0; at < bytes.length; at += size) records.push(...reader.push(bytes.subarray(at, at + size)));
     const content = records.flatMap((each) => (each.kind === "data" ? [each.data] : []));
     assert.equal(Buffer.concat(content).toString(), "content");
+    if (size === bytes.length) assert.equal(content.length, 1);
     assert.deepEqual(
       records.filter(({ kind }) => kind !== "data"),
       [
@@ -226,4 +235,87 @@ test("records come whole out of any pieces", () => {
       ],
     );
   }
+});
+
+test("records that no honest process of the work says, or not so often, are not taken", () => {
+  const LIST: TransferWork = { kind: "list", recursive: true, entriesMax: 2 };
+  const PACK: TransferWork = { kind: "pack", entriesMax: 2, bytesMax: 1_000 };
+  const [root, end, of, cut] = [record("R", "p"), record("F"), record("D", "x"), record("Z")];
+  const file = record("E", entryBody("f"));
+  const folder = record("E", entryBody("d"));
+  const left = record("O", Buffer.alloc(8));
+  const lefts = Array.from({ length: 7 }, () => left);
+  const told = (work: TransferWork, records: readonly Buffer[]) => [
+    ...new RecordReader(work).push(Buffer.concat(records)),
+  ];
+  for (const [work, ...records] of [
+    [READ, root, file, of, cut, end],
+    [READ, root, file, cut, end],
+    [LIST, root, file, folder, left, left, end],
+    [PACK, root, file, of, of, cut, folder, file, cut, left, left, left, end],
+    [PUT, end],
+  ] as const) {
+    assert.ok(told(work, records).length > 0);
+  }
+  for (const [work, ...records] of [
+    [READ, root, root],
+    [READ, file],
+    [READ, end],
+    [READ, root, file, root],
+    [READ, root, file, cut, file],
+    [READ, root, file, cut, cut],
+    [READ, root, file, cut, of],
+    [READ, root, file, end],
+    [READ, root, file, left],
+    [READ, root, file, cut, end, end],
+    [LIST, root, file, cut],
+    [LIST, root, file, of],
+    [LIST, root, ...lefts],
+    [PACK, root, ...lefts],
+    [PACK, root, folder, of],
+    [PUT, root],
+    [PUT, file],
+    [PUT, left],
+  ] as const) {
+    assert.throws(() => told(work, records), { reason: "TRANSFER_BROKEN" }, Buffer.concat(records).toString("latin1"));
+  }
+});
+
+test("a crowd of crumbs is one piece of content, and others have their turn after each chunk", async () => {
+  const { peer, transfer, id } = await peerWith(READ);
+  const crumbs = Buffer.concat(Array.from({ length: 10_000 }, () => record("D", "x")));
+  await peer.say(data(id, FILE));
+  for (let chunk = 0; chunk < 4; chunk += 1) await peer.say(data(id, crumbs));
+  let turns = 0;
+  let isOver = false;
+  const counting = () => {
+    turns += 1;
+    if (!isOver) setImmediate(counting);
+  };
+  setImmediate(counting);
+  const pieces: Buffer[] = [];
+  for await (const each of transfer.records()) {
+    if (each.kind === "data") pieces.push(each.data);
+    if (pieces.length === 4) break;
+  }
+  isOver = true;
+  transfer.end();
+  assert.deepEqual([pieces.length, Buffer.concat(pieces).length], [4, 40_000]);
+  assert.ok(turns >= 4, `${turns}`);
+});
+
+test("an upload that trickles is not taken for one that stands still", async () => {
+  const clock = new FakeClock();
+  const transfer = new Transfers(() => undefined, clock).begin(0, { path: Buffer.from("p"), work: PUT });
+  let isOver = false;
+  void transfer.over.then(() => {
+    isOver = true;
+  });
+  for (let minute = 0; minute < 5; minute += 0.5) {
+    await transfer.send({ kind: "data", data: Buffer.alloc(10) });
+    await clock.advance(30_000);
+  }
+  assert.equal(isOver, false);
+  await clock.advance(60_000);
+  assert.equal((await transfer.over).message, "the transfer stood still for 60 s");
 });

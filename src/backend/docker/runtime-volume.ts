@@ -104,19 +104,22 @@ export class RuntimeVolume {
       HostConfig: { Mounts: [{ Type: "volume", Source: name, Target: RUNTIME_FOLDER }], NetworkMode: "none" },
     });
     try {
-      const archive = pack();
+      const archive = await archiveOf(files);
       const options = { path: RUNTIME_FOLDER, abortSignal: AbortSignal.timeout(FILL_MS_MAX) };
-      const sent = patientDocker.getContainer(id).putArchive(Readable.from(archive), options);
-      // It may fail while the files are still being read.
-      sent.catch(() => archive.destroy());
-      archive.entry({ name: "lib", type: "directory", mode: 0o755 });
-      for (const { name: entry, source } of files) archive.entry({ name: entry, mode: 0o755 }, await readFile(source));
-      archive.finalize();
-      await sent;
+      await patientDocker.getContainer(id).putArchive(Readable.from(archive), options);
     } finally {
       await unlessGone(docker.getContainer(id).remove({ force: true }));
     }
   }
+}
+
+/** Whole before it is sent, so that what Docker says no with is heard. */
+async function archiveOf(files: readonly RuntimeFile[]): Promise<ReturnType<typeof pack>> {
+  const archive = pack();
+  archive.entry({ name: "lib", type: "directory", mode: 0o755 });
+  for (const { name, source } of files) archive.entry({ name, mode: 0o755 }, await readFile(source));
+  archive.finalize();
+  return archive;
 }
 
 /** The content that this server needs, and whether the daemon has it. */
