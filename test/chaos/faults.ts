@@ -39,7 +39,7 @@ const FAULTS: readonly Fault[] = [
     everyS: 16,
     async strike(world, _random, tally) {
       if (!(await whileBusy(world, tally))) return;
-      tally.count("kills of the server");
+      tally.serverKilled();
       await world.killServer();
     },
   },

@@ -1,5 +1,5 @@
 // What came of every call of a chaos run, and whether it was what was promised: one result each, never run twice, `LOST`
-// and `NOT_STARTED` only where a runner was killed.
+// and `NOT_STARTED` only where a runner was killed, or where the server was before the trajectory had its first slot.
 import type { ToolResult } from "../../src/client/index.js";
 
 /** Between a runner's death and the last word about it, in milliseconds: a paused one is noticed by its silence. */
@@ -12,12 +12,15 @@ export interface Seen {
   readonly endedMs: number;
   /** Which life of the trajectory it was sent in. */
   readonly incarnation: string;
+  /** Whether a slot of that life was known when it was sent. */
+  readonly hadSlot: boolean;
 }
 
 export class Tally {
   readonly counts = new Map<string, number>();
   readonly problems: string[] = [];
-  #runnerKillsMs: number[] = [];
+  readonly #runnerKillsMs: number[] = [];
+  readonly #serverKillsMs: number[] = [];
 
   count(what: string, by = 1): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by);
@@ -32,12 +35,17 @@ export class Tally {
     this.#runnerKillsMs.push(performance.now());
   }
 
+  serverKilled(): void {
+    this.count("kills of the server");
+    this.#serverKillsMs.push(performance.now());
+  }
+
   wrong(problem: string): void {
     this.problems.push(problem);
   }
 
   /** Judges one call by its result alone. */
-  judge(name: string, { result, sentMs, endedMs }: Seen): void {
+  judge(name: string, { result, sentMs, endedMs, hadSlot }: Seen): void {
     const { status, output, error, uniqId } = result;
     this.count("calls");
     this.count(`ended ${status}${result.local ? " (new life)" : ""}`);
@@ -49,7 +57,10 @@ export class Tally {
         break;
       case "LOST":
       case "NOT_STARTED":
-        if (!this.#runnerDiedAround(sentMs, endedMs)) this.wrong(`${what}, and no runner was killed then`);
+        if (result.local && !hadSlot && this.#serverKillsMs.some((killMs) => killMs > sentMs && killMs < endedMs)) {
+          // G7: a trajectory that had no slot begins anew.
+          this.count("of them before their trajectory's first slot");
+        } else if (!this.#runnerDiedAround(sentMs, endedMs)) this.wrong(`${what}, and no runner was killed then`);
         break;
       default:
         this.wrong(what);

@@ -40,11 +40,11 @@ async function live(name: string, options: TrafficOptions): Promise<void> {
 }
 
 async function call(trajectory: Trajectory, uniqId: string, text: string): Promise<Seen> {
-  const { incarnation } = trajectory;
+  const { incarnation, slotGeneration } = trajectory;
   const sentMs = performance.now();
   const command = markedCommand(uniqId, text);
   const result = await trajectory.call("bash", { command }, { uniqId, timeoutS: CALL_TIMEOUT_S });
-  return { result, sentMs, endedMs: performance.now(), incarnation };
+  return { result, sentMs, endedMs: performance.now(), incarnation, hadSlot: slotGeneration > 0 };
 }
 
 /** The file tells of the slot that it is in; one that was lost took its file with it. */
