@@ -1,5 +1,5 @@
-// `npm test`: node scripts/test.mjs SUITE... [--only=WORD] [flags for node --test]. A suite is a folder of test/; its
-// *.test.ts files, with --only those whose name has the word, run under Node's own test runner. Pure suites run side by
+// `npm test`: node scripts/test.mjs SUITE... [--only=WORD,WORD] [flags for node --test]. A suite is a folder of test/; its
+// *.test.ts files, with --only those whose name has a word of it, run under Node's own test runner. Pure suites run side by
 // side, those that start processes one file at a time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
 // SUITE_SIZE=whole runs every attack at every isolation level, and every fault and the random scripts at full size.
@@ -27,7 +27,10 @@ const firstFlag = args.findIndex((arg) => arg.startsWith("-"));
 const suites = firstFlag < 0 ? args : args.slice(0, firstFlag);
 const given = (firstFlag < 0 ? [] : args.slice(firstFlag)).filter((arg) => arg !== "--");
 const flags = given.filter((arg) => !arg.startsWith("--only="));
-const only = given.find((arg) => arg.startsWith("--only="))?.slice("--only=".length) ?? "";
+const only = given
+  .find((arg) => arg.startsWith("--only="))
+  ?.slice("--only=".length)
+  .split(",") ?? [""];
 
 try {
   await main();
@@ -80,7 +83,8 @@ async function runAttacks() {
 async function runSuite(suite, settings = {}) {
   const folder = join(root, "test", suite);
   const files = existsSync(folder) ? filesIn(folder).filter(isWanted) : [];
-  if (files.length === 0) throw new Error(`suite ${suite} has no files test/${suite}/**/*${only}*.test.ts`);
+  if (files.length === 0)
+    throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts of ${only.join(" or ")}`);
   const concurrency = PURE.has(suite) ? availableParallelism() : 1;
   const timeoutMs = { adversarial: ATTACK_FILE_TIMEOUT_MS, fault: FAULT_TIMEOUT_MS }[suite] ?? TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
@@ -97,7 +101,7 @@ async function runSuite(suite, settings = {}) {
 
 function isWanted(file) {
   const name = basename(file);
-  return name.endsWith(".test.ts") && name.includes(only);
+  return name.endsWith(".test.ts") && only.some((word) => name.includes(word));
 }
 
 /** Passes the report on, and takes the counts out of its closing lines. */
