@@ -193,3 +193,20 @@ test("its container dies, then the server: calls of the slot before are not run 
   assert.equal((await after.bash("cat runs", { uniqId: "look" })).output, "anew");
   await second.kill("SIGTERM");
 });
+
+test("a container with a network that the policy allows no more is not taken over", async (t) => {
+  const settings = instanceSettings(t, { network: "bridge" });
+  const first = new ServerProcess(t, { ...settings, policy: { allow_network: true } });
+  const before = await first.open(t, { trajectoryId: "a", resumeToken: TOKEN });
+  assert.equal((await before.bash("echo kept > file")).metadata?.network_isolated, false);
+  const [container = ""] = await containersOf(settings.instance);
+  await first.kill("SIGKILL");
+
+  const second = new ServerProcess(t, settings);
+  const after = await second.open(t, { trajectoryId: "a", resumeToken: TOKEN });
+  assert.equal(after.opened.resumed, false);
+  const { metadata, output } = await after.bash("cat file");
+  assert.equal(metadata?.network_isolated, true);
+  assert.match(output, /No such file/);
+  assert.ok(!(await containersOf(settings.instance)).includes(container));
+});

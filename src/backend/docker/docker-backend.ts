@@ -218,6 +218,9 @@ export class DockerBackend implements Backend {
     try {
       if (!settings) throw new Error("it belongs to no pool of this server");
       if (info.State !== "running") throw new Error(`it is ${info.State}`);
+      // A policy holds at once, for those who were there before, too.
+      const { allowNetwork } = labels.init;
+      if (allowNetwork && !settings.allowNetwork) throw new Error("it has a network, which the policy allows no more");
       const container = await this.#takeOver(info, labels);
       if (!container) return undefined;
       const late = AbortSignal.timeout(ADOPT_MS_MAX);
