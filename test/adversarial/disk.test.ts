@@ -5,7 +5,7 @@ import { type Arena, attack, seconds } from "../support/attack.js";
 import { besides, nameOf, secondsOf } from "../support/bystander.js";
 
 /** The watcher looks once a second and then measures, which takes gVisor long where there are many files. */
-const WITHIN_S = { namespace: 10, uid: 10, container: 10, "container (runsc)": 60 };
+const WITHIN_S = { namespace: 10, uid: 10, container: 10, "container (runsc)": 120 };
 const SIZE_MB = 64;
 const ON_DISK = { workspace: { size_mb: SIZE_MB }, slot: { file_mb: 1024 } };
 const IN_MEMORY = { workspace: { size_mb: SIZE_MB, medium: "memory" }, memory_mb: 1024, slot: { scratch_mb: 32 } };
@@ -14,7 +14,7 @@ const IN_MEMORY = { workspace: { size_mb: SIZE_MB, medium: "memory" }, memory_mb
 async function fill(arena: Arena, source: string): Promise<string> {
   const attacker = await arena.attacker;
   await attacker.call("write_file", { path: "fill.pl", content: source });
-  const [result, { harmed }] = await besides(arena, attacker.bash("perl fill.pl", { timeout: seconds(90) }));
+  const [result, { harmed }] = await besides(arena, attacker.bash("perl fill.pl", { timeout: seconds(240) }));
   const endMs = Date.now();
   assert.deepEqual(harmed, []);
   await arena.assertNeighbourUnharmed();
