@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import type { CallFinished, Init, RunCall } from "../gen/switchyard/runner/v1/runner.js";
 import type { LiveOutput } from "./live-output.js";
-import { CannotStart } from "./sandbox/launcher.js";
+import { CannotStart } from "./sandbox/armed-children.js";
 import type { Slot } from "./slot.js";
 import { runBash, runStateful } from "./tools/bash.js";
 import { readFile, writeFile } from "./tools/files.js";

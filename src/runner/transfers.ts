@@ -3,7 +3,7 @@
 // does not read stops the process, and nobody else; each that was begun ends once, and no process outlives its transfer.
 import type { BeginTransfer, RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { bytesWithin, TRANSFER_CREDIT, TRANSFER_WINDOW, transferCost } from "../link/transfer-window.js";
-import { CannotStart } from "./sandbox/launcher.js";
+import { CannotStart } from "./sandbox/armed-children.js";
 import type { Lasting, RunFields } from "./sandbox/run.js";
 
 type Received = NonNullable<ServerFrame["frame"]>;

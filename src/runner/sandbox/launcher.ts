@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { Writable } from "node:stream";
+import { ArmedChildren } from "./armed-children.js";
 import { killChildrenOf } from "./children.js";
 import { openFifo } from "./fifo.js";
 import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
@@ -14,7 +15,6 @@ import {
   type Armed,
   type Lasting,
   type Lent,
-  letGo,
   type Run,
   type RunEnd,
   type RunFields,
@@ -23,9 +23,6 @@ import {
 } from "./run.js";
 import type { SandboxEntry } from "./sandbox.js";
 import { NO_WEIGHT, readWeight, type Weight } from "./weight.js";
-
-/** The slot has no room for one more process: what runs in it has taken it. */
-export class CannotStart extends Error {}
 
 /** Where programs are looked for, by the launcher and by the commands that it starts. */
 export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -40,13 +37,9 @@ const LAST_LINES_MS = 200;
 const WAIT_STATUS = /^\d{1,5}$/;
 /** After so long what weighs is taken to have been killed. */
 const WEIGHING_MS_MAX = 10_000;
-/** Children that wait; an honest launcher never makes so many. */
-const ARMED_MAX = 16;
-
 export class Launcher {
   readonly #process: ChildProcess;
-  readonly #ready: Armed[] = [];
-  readonly #wanting: { resolve(armed: Armed): void; reject(error: Error): void }[] = [];
+  readonly #armed = new ArmedChildren(() => this.#tell("arm"));
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
   readonly #lingering = new Lingering();
@@ -55,8 +48,6 @@ export class Launcher {
   #weight: Weight = NO_WEIGHT;
   #weighingSinceMs = Number.NEGATIVE_INFINITY;
   #gone = false;
-  /** The last child that it was to arm could not be made: it tries no other by itself. */
-  #refused = false;
   #heard = "";
   #lastWords = "";
   /** Resolves with the reason when the launcher, and with it the sandbox, is gone. */
@@ -102,7 +93,7 @@ export class Launcher {
 
   /** Resolves when a run can begin without delay. Rejects when the launcher died first. */
   async prepare(): Promise<void> {
-    this.#ready.unshift(await this.#takeArmed());
+    this.#armed.putBack(await this.#takeArmed());
   }
 
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
@@ -215,14 +206,8 @@ export class Launcher {
 
   #takeArmed(): Promise<Armed> {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
-    const armed = this.#ready.shift();
-    if (armed) return Promise.resolve(armed);
-    // Where nothing is at work the launcher arms a child by itself, if it can; another one has to be asked for.
-    const atWork = this.#ends.size > this.#lasting;
-    if (atWork || this.#wanting.length > 0 || this.#refused) this.#tell("arm");
     const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
-    const given = new Promise<Armed>((resolve, reject) => this.#wanting.push({ resolve, reject }));
-    return given.finally(() => clearTimeout(late));
+    return this.#armed.take(this.#ends.size > this.#lasting).finally(() => clearTimeout(late));
   }
 
   #hear(chunk: Buffer): void {
@@ -237,10 +222,8 @@ export class Launcher {
     if (what === "armed") this.#connect(id);
     else if (what === "exit" && WAIT_STATUS.test(status)) this.#ended(id, Number(status));
     else if (what === "killed") settle(this.#kills, id, undefined);
-    else if (what === "unable") {
-      this.#refused = true;
-      this.#wanting.shift()?.reject(new CannotStart(`Cannot start a process: ${line.slice("unable ".length)}`));
-    } else if (what === "weighs") {
+    else if (what === "unable") this.#armed.refuse(line.slice("unable ".length));
+    else if (what === "weighs") {
       this.#weight = readWeight(line);
       this.#weighingSinceMs = Number.NEGATIVE_INFINITY;
     } else this.destroy();
@@ -248,15 +231,11 @@ export class Launcher {
 
   #ended(id: string, waitStatus: number): void {
     if (this.#ends.has(id)) return settle(this.#ends, id, { waitStatus });
-    // Something in the slot killed the child while it waited.
-    const at = this.#ready.findIndex((armed) => armed.id === id);
-    const [dead] = at < 0 ? [] : this.#ready.splice(at, 1);
-    if (dead) letGo(dead);
+    this.#armed.drop(id);
   }
 
   #connect(id: string): void {
-    if (!/^\d{1,10}$/.test(id) || this.#ready.length >= ARMED_MAX || this.#gone) return this.destroy();
-    this.#refused = false;
+    if (!/^\d{1,10}$/.test(id) || this.#armed.isFull || this.#gone) return this.destroy();
     const path = join(this.runFolder, id);
     const opened: Socket[] = [];
     const open = (kind: string, mode: "read" | "write") => {
@@ -265,10 +244,7 @@ export class Launcher {
       return socket;
     };
     try {
-      const armed = { id, request: open("in", "write"), stdout: open("out", "read"), stderr: open("err", "read") };
-      const first = this.#wanting.shift();
-      if (first) first.resolve(armed);
-      else this.#ready.push(armed);
+      this.#armed.add({ id, request: open("in", "write"), stdout: open("out", "read"), stderr: open("err", "read") });
     } catch (error) {
       for (const socket of opened) socket.destroy();
       this.#lastWords += `\n${String(error)}`;
@@ -279,8 +255,7 @@ export class Launcher {
   #bury(): void {
     if (this.#gone) return;
     this.#gone = true;
-    for (const armed of this.#ready.splice(0)) letGo(armed);
-    for (const { reject } of this.#wanting.splice(0)) reject(new Error("the sandbox is gone"));
+    this.#armed.end("the sandbox is gone");
     for (const id of [...this.#ends.keys()]) settle(this.#ends, id, {});
     for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);
   }
