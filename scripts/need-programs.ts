@@ -2,9 +2,6 @@
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 
-/** Where the slots of the process backend look for programs. */
-export const SLOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /** Throws when one is missing: `packages` names, for each program, what Debian has it in. */
 export function needPrograms(packages: Readonly<Record<string, string>>, path = process.env.PATH ?? ""): void {
   const folders = path.split(":").filter((folder) => folder !== "");

@@ -2,7 +2,8 @@
 // Exit code 0 only if every project's own suite failed with a fault in it and passed after the repair.
 import { parseArgs } from "node:util";
 import { SwitchyardClient } from "../../src/client/index.js";
-import { needPrograms, SLOT_PATH } from "../need-programs.js";
+import { SEARCH_PATH } from "../../src/runner/sandbox/launcher.js";
+import { needPrograms } from "../need-programs.js";
 import { cacheFolder, fetchSources, type Sources } from "./fetch.js";
 import { PROJECTS, type Project } from "./projects.js";
 import { Agent, type Job } from "./repair.js";
@@ -13,7 +14,7 @@ const USAGE = `Usage: npm run demo -- [--backend auto|docker|process]
 
 Fetches ${PROJECTS.length} projects by npm (kept in ${cacheFolder()}), starts a server on a free port, and repairs
 a fault in each of ${PROJECTS.flatMap((project) => project.faults).length} trajectories that run at once.
-With the process backend the projects' suites run with the Node and Python of ${SLOT_PATH}.`;
+With the process backend the projects' suites run with the Node and Python of ${SEARCH_PATH}.`;
 const DEMO_MAX_MS = 15 * 60_000;
 
 async function main(): Promise<number> {
@@ -42,7 +43,7 @@ async function demo(backend: Backend, signal: AbortSignal): Promise<boolean> {
   let repaired = false;
   try {
     // The suites run with this machine's own programs there, and with the image's under Docker.
-    if (server.backend === "process") needPrograms({ node: "nodejs", python3: "python3" }, SLOT_PATH);
+    if (server.backend === "process") needPrograms({ node: "nodejs", python3: "python3" }, SEARCH_PATH);
     progress.say(`${jobs.length} trajectories on ${server.address}, backend ${server.backend}`);
     const outcomes = await Promise.all(jobs.map((job) => repairOne(client, job, progress, signal)));
     signal.throwIfAborted();
