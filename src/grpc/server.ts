@@ -7,11 +7,14 @@ import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import type { Directory } from "../trajectory/session.js";
 import { artifactHandlers } from "./artifacts.js";
+import { authentication, principalOf } from "./authentication.js";
 import { requireDeadline } from "./deadline.js";
+import { LiveStreams } from "./live-streams.js";
 import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
 import { addReflection } from "./reflection.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
 import { grpcStatusOf } from "./status.js";
+import { TokenBook } from "./token-book.js";
 import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
 import { type StatusReader, type ToolLister, unaryHandlers } from "./unary.js";
 
@@ -38,6 +41,12 @@ export interface GrpcServerOptions {
   readonly announcement: Announcement;
   /** Live RunTrajectory streams; further ones end with LIMIT_REACHED. */
   readonly streamsMax: number;
+  /** The tokens that clients need; absent, or while it is empty: none. */
+  readonly tokens?: TokenBook;
+  /** Whether every connection has a client certificate that was verified. */
+  readonly clientCertificates?: boolean;
+  /** Whether the API can be asked for; true when absent. */
+  readonly reflection?: boolean;
   /** After so much silence a connection's client is pinged, and has so long to answer; 30 s and 10 s when absent. */
   readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number };
   /** For tests. */
@@ -51,18 +60,21 @@ export class GrpcServer {
   readonly #health = new HealthImplementation(
     Object.fromEntries(SERVICE_NAMES.map((name) => [name, "NOT_SERVING" as const])),
   );
-  readonly #streams = new Set<LiveStream>();
+  readonly #streams: LiveStreams;
   /** Under way, streams of trajectories aside. */
   #requests = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const { directory, clock, log, announcement, keepalive = KEEPALIVE } = options;
+    const { directory, clock, log, announcement, streamsMax, keepalive = KEEPALIVE, reflection = true } = options;
+    const { tokens = new TokenBook([], clock), clientCertificates = false } = options;
+    this.#streams = new LiveStreams({ streamsMax, allowanceOf: (principal) => tokens.allowanceOf(principal) });
     this.#server = new Server({
       ...CHANNEL_OPTIONS,
       "grpc.keepalive_time_ms": keepalive.intervalMs,
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
+      interceptors: [authentication({ tokens, clientCertificates, clock, log })],
     });
     this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
     const counted = {
@@ -79,7 +91,7 @@ export class GrpcServer {
     const unary = unaryHandlers(counted);
     this.#server.addService(rawToolService(), { ...unary, runTrajectory: (call: StreamCall) => this.#serve(call) });
     this.#health.addToServer(this.#server);
-    addReflection(this.#server);
+    if (reflection) addReflection(this.#server);
   }
 
   /** RunTrajectory streams that are open. */
@@ -131,25 +143,19 @@ export class GrpcServer {
   #serve(call: StreamCall): void {
     try {
       requireDeadline(call.getDeadline());
-      this.#requireRoom();
+      this.#streams.requireRoom(principalOf(call));
     } catch (error) {
       call.on("error", () => {});
       call.emit("error", grpcStatusOf(error, this.#options.log));
       return;
     }
-    const stream = serveTrajectory(call, this.#streamOptions);
-    this.#streams.add(stream);
+    const principal = principalOf(call);
+    const stream = serveTrajectory(call, principal, this.#streamOptions);
+    this.#streams.add(principal, stream);
     call.once("close", () => {
-      this.#streams.delete(stream);
+      this.#streams.remove(principal, stream);
       this.#checkIdle();
     });
-  }
-
-  #requireRoom(): void {
-    const { streamsMax } = this.#options;
-    if (this.#streams.size < streamsMax) return;
-    const text = `the server has ${streamsMax} streams (limits.streams_max): try again later`;
-    throw new SwitchyardError("LIMIT_REACHED", text);
   }
 
   #setHealth(status: "SERVING" | "NOT_SERVING"): void {

@@ -1,9 +1,11 @@
 // The unary RPCs: decode, ask, encode. Declares what ListTools and GetStatus need of the rest of the server.
 import type { handleUnaryCall } from "@grpc/grpc-js";
 import type { Logger } from "../core/log.js";
+import type { Principal } from "../core/principal.js";
 import { GetStatusResponse, type PoolStatus } from "../gen/switchyard/v1/status.js";
 import { ReleaseTrajectoryResponse } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
+import { principalOf } from "./authentication.js";
 import { decodeExecute, decodeRelease } from "./conversion.js";
 import { requireDeadline } from "./deadline.js";
 import { durationOfMs } from "./duration.js";
@@ -70,12 +72,12 @@ export interface UnaryHandlers {
 export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
   const { directory, tools, status } = options;
   return {
-    execute: handler(options, async (request) => {
+    execute: handler(options, async (request, { principal }) => {
       const decoded = decodeExecute(request);
-      return encodeExecuteResponse(decoded.call.uniqId, await directory.execute(decoded));
+      return encodeExecuteResponse(decoded.call.uniqId, await directory.execute(principal, decoded));
     }),
-    releaseTrajectory: handler(options, async (request) => {
-      const { released, wiped } = await directory.release(decodeRelease(request));
+    releaseTrajectory: handler(options, async (request, { principal }) => {
+      const { released, wiped } = await directory.release(principal, decodeRelease(request));
       return ReleaseTrajectoryResponse.encode({ released: uint32(released), wiped }).finish();
     }),
     listTools: handler(options, async () => encodeTools(await tools.listTools())),
@@ -83,10 +85,17 @@ export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
   };
 }
 
-/** Answers whatever `answer` does: an exception becomes a status. `cancelled` aborts when the client goes away. */
+/** Whoever sent a request. */
+export interface Caller {
+  readonly principal: Principal;
+  /** Aborts when the call is closed: its client went away, or its status has left. */
+  readonly gone: AbortSignal;
+}
+
+/** Answers whatever `answer` does: an exception becomes a status. */
 export function handler(
   options: Pick<UnaryOptions, "log" | "onStart" | "onEnd">,
-  answer: (request: Buffer, cancelled: AbortSignal) => Promise<Uint8Array>,
+  answer: (request: Buffer, caller: Caller) => Promise<Uint8Array>,
 ): UnaryHandler {
   return (call, callback) => {
     options.onStart();
@@ -95,7 +104,7 @@ export function handler(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return answer(call.request, gone.signal);
+        return answer(call.request, { principal: principalOf(call), gone: gone.signal });
       })
       .then(
         (response) => callback(null, asBuffer(response)),

@@ -4,12 +4,14 @@ import type { Call } from "../core/call.js";
 import type { Clock } from "../core/clock.js";
 import type { Outcome } from "../core/outcome.js";
 import type { OutputSink } from "../core/output.js";
+import type { Principal } from "../core/principal.js";
 import type { Plan } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
 import type { SlotSource } from "./slot-holder.js";
 
 export interface TrajectoryIdentity {
+  readonly principal: Principal;
   readonly trajectoryId: string;
   readonly group: string;
   readonly pool: string;
@@ -50,6 +52,8 @@ export interface TrajectorySurroundings {
   readonly ledger: LedgerLimits;
   /** Of calls that are queued or running; at them new calls are refused. */
   readonly callBytes: { readonly trajectoryMax: number; readonly serverMax: number };
+  /** Counts a call that begins. Throws LIMIT_REACHED when they come faster than the principal may send them. */
+  readonly takeCall: () => void;
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
   readonly counters: CallCounters;

@@ -12,7 +12,7 @@ import { ExternalCalls } from "./external-calls.js";
 import { type Admission, type Entry, Ledger } from "./ledger.js";
 import { OutputRelay } from "./output-relay.js";
 import type { HeldSlot, SlotHolder } from "./slot-holder.js";
-import type { TrajectorySurroundings } from "./surroundings.js";
+import type { TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
 
 export interface TrajectoryCallsEvents {
   finished(entry: Entry, outcome: Outcome): void;
@@ -41,7 +41,7 @@ export class TrajectoryCalls {
 
   constructor(
     private readonly around: TrajectorySurroundings,
-    trajectoryId: string,
+    identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId">,
     slot: SlotHolder,
     private readonly events: TrajectoryCallsEvents,
   ) {
@@ -53,7 +53,7 @@ export class TrajectoryCalls {
     const { clock, submit } = around;
     const mayStart = () => !this.#ended && this.#going !== "handing over" && !this.#ledger.isFull;
     this.#queue = new CallQueue({ clock, slot, submit, mayStart });
-    this.#external = new ExternalCalls({ trajectoryId, clock, slot, mayStart });
+    this.#external = new ExternalCalls({ identity, clock, slot, mayStart });
   }
 
   get unfinished(): number {
@@ -172,7 +172,7 @@ export class TrajectoryCalls {
   }
 
   #requireRoom({ bytes }: Call): void {
-    const { callBytes, counters } = this.around;
+    const { callBytes, counters, takeCall } = this.around;
     if (this.#going === "handing over") throw shuttingDown();
     if (this.#bytes + bytes > callBytes.trajectoryMax) {
       throw tooMuch(`this trajectory's calls that wait or run would have more than ${callBytes.trajectoryMax} bytes`);
@@ -180,6 +180,7 @@ export class TrajectoryCalls {
     if (counters.bytes + bytes > callBytes.serverMax) {
       throw tooMuch(`the calls of all trajectories that wait or run would have more than ${callBytes.serverMax} bytes`);
     }
+    takeCall();
   }
 
   #begin(call: Call, entry: Entry): void {

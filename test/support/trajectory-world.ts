@@ -6,6 +6,7 @@ import type { AdoptedCall, SlotBinding } from "../../src/backend/backend.js";
 import { type Call, callDigest } from "../../src/core/call.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import { failedOutcome, type Outcome } from "../../src/core/outcome.js";
+import { ANYONE } from "../../src/core/principal.js";
 import { Catalogue } from "../../src/tools/catalogue.js";
 import type { Submit } from "../../src/trajectory/call-queue.js";
 import type { Attachment, EventSink, OpenRequest, TrajectoryEvent } from "../../src/trajectory/session.js";
@@ -249,9 +250,10 @@ export class TrajectoryWorld {
     });
   }
 
-  open(fields: Partial<OpenRequest> = {}): TestStream {
+  open(fields: Partial<OpenRequest> = {}, principal = ANYONE): TestStream {
     const sink = new RecordingSink();
     const at = this.directory.open(
+      principal,
       {
         trajectoryId: "t",
         resumeToken: "secret",
@@ -276,12 +278,17 @@ export class TrajectoryWorld {
     return { slot, binding, restored };
   }
 
-  execute(call: Call, fields: { trajectoryId?: string; resumeToken?: string; pool?: string; group?: string } = {}) {
-    return this.directory.execute({ trajectoryId: "t", resumeToken: "secret", group: "", pool: "", ...fields, call });
+  execute(
+    call: Call,
+    fields: { trajectoryId?: string; resumeToken?: string; pool?: string; group?: string } = {},
+    principal = ANYONE,
+  ) {
+    const request = { trajectoryId: "t", resumeToken: "secret", group: "", pool: "", ...fields, call };
+    return this.directory.execute(principal, request);
   }
 
-  release(resetWorkspace = false, resumeToken = "secret") {
-    return this.directory.release({ target: { trajectoryId: "t" }, resumeToken, resetWorkspace });
+  release(resetWorkspace = false, resumeToken = "secret", principal = ANYONE) {
+    return this.directory.release(principal, { target: { trajectoryId: "t" }, resumeToken, resetWorkspace });
   }
 
   /** Lets everything settle, and gives the newest call that was submitted. */
