@@ -16,6 +16,7 @@ import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
 import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
+import { makeSecurity, type Security } from "./security.js";
 import type { Service } from "./service.js";
 import { serveHttp } from "./watched.js";
 
@@ -30,6 +31,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     const uids = await UidBlock.claim();
     undo.push(uids.release);
+    const security = await makeSecurity(config, log);
+    undo.push(security.close);
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
@@ -43,7 +46,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
     const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, log);
-    const server = makeServer(config, pools, batcher, catalogue, directory, log);
+    const server = makeServer(config, pools, batcher, catalogue, directory, security, log);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
@@ -70,7 +73,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
-      reloadable: [],
+      reloadable: security.reloadable,
     };
   } catch (error) {
     await takeBack(undo, log);
@@ -175,6 +178,7 @@ function makeServer(
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
+  { certificates }: Security,
   log: Logger,
 ): GrpcServer {
   const serverId = randomUUID();
@@ -206,6 +210,7 @@ function makeServer(
       leaseMaxS: config.lease.max_s,
     },
     streamsMax: config.limits.streams_max,
+    certificates,
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
 }
