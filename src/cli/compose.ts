@@ -18,6 +18,7 @@ import { makeTokenBook, reloadTokens } from "./auth.js";
 import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
+import { makeSecurity, type Security } from "./security.js";
 import type { Service } from "./service.js";
 import { serveHttp } from "./watched.js";
 
@@ -32,6 +33,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     const uids = await UidBlock.claim();
     undo.push(uids.release);
+    const security = await makeSecurity(config, log);
+    undo.push(security.close);
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
@@ -46,7 +49,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => external.close());
     const tokens = makeTokenBook(config);
     const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, tokens, log);
-    const server = makeServer(config, pools, batcher, catalogue, directory, tokens, log);
+    const server = makeServer(config, pools, batcher, catalogue, directory, { ...security, tokens }, log);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
@@ -73,7 +76,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
-      reloadable: [reloadTokens(tokens, () => directory.allowancesChanged())],
+      reloadable: [reloadTokens(tokens, () => directory.allowancesChanged()), ...security.reloadable],
     };
   } catch (error) {
     await takeBack(undo, log);
@@ -181,7 +184,7 @@ function makeServer(
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
-  tokens: TokenBook,
+  { tokens, certificates }: Pick<Security, "certificates"> & { readonly tokens: TokenBook },
   log: Logger,
 ): GrpcServer {
   const serverId = randomUUID();
@@ -214,7 +217,7 @@ function makeServer(
     },
     streamsMax: config.limits.streams_max,
     tokens,
-    clientCertificates: config.tls.client_ca !== "",
+    certificates,
     reflection: config.reflection,
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
