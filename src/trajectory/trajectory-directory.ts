@@ -3,12 +3,15 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { AdoptedLease } from "../backend/backend.js";
 import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
-import type { Clock, Timer } from "../core/clock.js";
+import type { Clock } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
+import type { Principal } from "../core/principal.js";
+import { waitAtMost } from "../core/wait-at-most.js";
 import type { Catalogue } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
+import { mostActive } from "./most-active.js";
 import type {
   Attachment,
   Directory,
@@ -17,6 +20,7 @@ import type {
   OpenRequest,
   ReleaseRequest,
   TrajectoryKey,
+  TrajectoryOverview,
 } from "./session.js";
 import type { HeldSlot, SlotSource } from "./slot-holder.js";
 import type { CallCounters, Follow, TrajectoryIdentity } from "./surroundings.js";
@@ -101,6 +105,11 @@ export class TrajectoryDirectory implements Directory {
     return { released: members.length, wiped: wiped.every(Boolean) && members.length > 0 };
   }
 
+  list(_principal: Principal, max: number): { total: number; shown: TrajectoryOverview[] } {
+    const shown = mostActive(this.#members.values(), max).map((trajectory) => trajectory.overview());
+    return { total: this.#members.size, shown };
+  }
+
   /** Goes on with a trajectory that an earlier server had. False: there is one of that name. */
   restore(pool: string, { binding, calls }: AdoptedLease, slot: HeldSlot): boolean {
     const { trajectoryId, group, env, tokenHash, leaseS, generation } = binding;
@@ -127,12 +136,7 @@ export class TrajectoryDirectory implements Directory {
     const drained = Promise.all(
       trajectories.map((trajectory) => (handover ? trajectory.handOver(goAway) : trajectory.drain(goAway))),
     );
-    let timer: Timer | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = this.options.clock.after(graceMs, resolve);
-    });
-    await Promise.race([drained, over]);
-    timer?.cancel();
+    await waitAtMost(graceMs, drained, this.options.clock);
     const error = new SwitchyardError("SHUTTING_DOWN", reason);
     if (handover) for (const trajectory of trajectories) trajectory.leave(error);
     else await Promise.all(trajectories.map((trajectory) => trajectory.shutDown(error)));
