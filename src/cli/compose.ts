@@ -70,6 +70,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
+      reloadable: [],
     };
   } catch (error) {
     await takeBack(undo, log);

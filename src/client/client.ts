@@ -1,6 +1,5 @@
 // The client of one server: its connections, and the trajectories open on them.
 import { randomBytes, randomUUID } from "node:crypto";
-import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { systemClock } from "../core/clock.js";
 import {
   ArchiveArtifactsRequest,
@@ -25,6 +24,7 @@ import { ChannelPool } from "./channel-pool.js";
 import { SwitchyardClientError } from "./errors.js";
 import { connectOver } from "./grpc-stream.js";
 import { count, durationOf, encodeExecute, type ToolArguments } from "./messages.js";
+import { type SecurityOptions, securityOf } from "./security.js";
 import { type ServerStatus, serverStatusOf, type ToolDescription, toolsOf } from "./server-status.js";
 import type { SessionTimes } from "./session.js";
 import { type ToolResult, toolResultOf } from "./tool-result.js";
@@ -32,9 +32,7 @@ import { type CallOptions, Trajectory, type TrajectoryKey } from "./trajectory.j
 import { request, type UnaryMethod } from "./unary.js";
 
 /** Times are milliseconds. */
-export interface ClientOptions {
-  /** Of `@grpc/grpc-js`. Default: none, and no TLS. */
-  readonly credentials?: ChannelCredentials;
+export interface ClientOptions extends SecurityOptions {
   /** Streams and requests that share one connection: 1–500. Default: 400. More connections are opened as needed. */
   readonly streamsPerConnection?: number;
   /** Waits between attempts: random, up to a bound that doubles from `initialMs` to `maxMs`. Default: 100, 10,000. */
@@ -117,7 +115,7 @@ export class SwitchyardClient {
   /** Aborted when it is closed. */
   readonly #closed = new AbortController();
 
-  /** `address`: `host:port`, or another target that gRPC knows. Connects when something is asked for. */
+  /** `address`: `host:port`, or another target that gRPC knows. Connects when something is asked for. Throws CONFIG_INVALID. */
   constructor(address: string, options: ClientOptions = {}) {
     const all = { ...DEFAULTS, ...options };
     const { streamsPerConnection: streamsMax } = all;
@@ -128,7 +126,7 @@ export class SwitchyardClient {
     this.#times = { ...all, backoff: this.#backoff };
     this.#pool = new ChannelPool({
       address,
-      credentials: options.credentials ?? credentials.createInsecure(),
+      security: securityOf(address, options),
       streamsMax,
       keepaliveMs: all.keepaliveMs,
       keepaliveTimeoutMs: all.keepaliveTimeoutMs,

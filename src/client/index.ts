@@ -17,6 +17,7 @@ export { CallRejectedError, type ErrorReason, SwitchyardClientError } from "./er
 export type { TrajectoryEvent } from "./events.js";
 export type { ToolArguments } from "./messages.js";
 export type { OutputChunk } from "./output-reader.js";
+export type { TlsOptions } from "./security.js";
 export type { PoolStatus, ServerStatus, ToolDescription } from "./server-status.js";
 export type { ServerLimits, UnclaimedState } from "./server-view.js";
 export type { ToolResult } from "./tool-result.js";

@@ -148,9 +148,10 @@ describe("configuration: values", () => {
     assert.equal(config.policy.require_sandbox, true);
   });
 
-  it("leaves other variables alone, and those that Kubernetes sets for a service of this name", () => {
+  it("leaves other variables alone: those of the client commands, and what Kubernetes sets for a service", () => {
     const env = {
       PATH: "/bin",
+      SWITCHYARD_CLIENT_TOKEN_FILE: "/t",
       SWITCHYARD_SERVICE_HOST: "10.0.0.1",
       SWITCHYARD_PORT: "tcp://10.0.0.1:50051",
       SWITCHYARD_PORT_50051_TCP_ADDR: "10.0.0.1",
