@@ -13,10 +13,12 @@ import { LiveStreams } from "./live-streams.js";
 import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
 import { addReflection } from "./reflection.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
+import type { StatusReader } from "./server-status.js";
 import { grpcStatusOf } from "./status.js";
+import { StatusWatches, type WatchHandler } from "./status-watches.js";
 import { TokenBook } from "./token-book.js";
 import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
-import { type StatusReader, type ToolLister, unaryHandlers } from "./unary.js";
+import { type ToolLister, unaryHandlers } from "./unary.js";
 
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
@@ -61,6 +63,7 @@ export class GrpcServer {
     Object.fromEntries(SERVICE_NAMES.map((name) => [name, "NOT_SERVING" as const])),
   );
   readonly #streams: LiveStreams;
+  readonly #watches: StatusWatches;
   /** Under way, streams of trajectories aside. */
   #requests = 0;
   #onIdle: (() => void) | undefined;
@@ -77,8 +80,11 @@ export class GrpcServer {
       interceptors: [authentication({ tokens, clientCertificates, clock, log })],
     });
     this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
+    const readStatus = () => ({ ...options.status.readStatus(), streams: this.#streams.size });
+    this.#watches = new StatusWatches({ ...options, readStatus });
     const counted = {
       ...options,
+      readStatus,
       onStart: () => {
         this.#requests += 1;
       },
@@ -88,8 +94,9 @@ export class GrpcServer {
       },
     };
     this.#server.addService(rawArtifactService(), { ...artifactHandlers(counted) });
-    const unary = unaryHandlers(counted);
-    this.#server.addService(rawToolService(), { ...unary, runTrajectory: (call: StreamCall) => this.#serve(call) });
+    const runTrajectory = (call: StreamCall) => this.#serve(call);
+    const watchStatus: WatchHandler = (call) => this.#watches.serve(call, principalOf(call));
+    this.#server.addService(rawToolService(), { ...unaryHandlers(counted), runTrajectory, watchStatus });
     this.#health.addToServer(this.#server);
     if (reflection) addReflection(this.#server);
   }
@@ -123,6 +130,7 @@ export class GrpcServer {
    */
   async close(graceMs: number): Promise<void> {
     this.#setHealth("NOT_SERVING");
+    this.#watches.close();
     const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     this.#endStreams((stream) => !stream.opened);
     const idle = new Promise<void>((resolve) => {

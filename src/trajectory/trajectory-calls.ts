@@ -6,6 +6,7 @@ import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputPiece } from "../core/output.js";
 import { completeOutcome, type Plan } from "../tools/catalogue.js";
+import type { Activity } from "./activity.js";
 import { readContext } from "./call-context.js";
 import { CallQueue } from "./call-queue.js";
 import { ExternalCalls } from "./external-calls.js";
@@ -43,6 +44,7 @@ export class TrajectoryCalls {
     private readonly around: TrajectorySurroundings,
     identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId">,
     slot: SlotHolder,
+    private readonly activity: Activity,
     private readonly events: TrajectoryCallsEvents,
   ) {
     this.#ledger = new Ledger(around.ledger, (uniqIds) => {
@@ -93,6 +95,7 @@ export class TrajectoryCalls {
   restore(slot: HeldSlot, slotGeneration: number, calls: readonly AdoptedCall[]): void {
     for (const call of calls) {
       const entry = this.#ledger.restore(call);
+      this.activity.restored(entry !== undefined);
       if (!entry) continue;
       const { metadata, ...numbers } = readContext(call.context);
       const finish = (outcome: Outcome) =>
@@ -184,9 +187,8 @@ export class TrajectoryCalls {
   }
 
   #begin(call: Call, entry: Entry): void {
-    const { counters, plan, queueTimeoutS } = this.around;
-    counters.total += 1;
-    counters.queued += 1;
+    const { plan, queueTimeoutS } = this.around;
+    this.activity.accepted();
     this.#hold(entry.bytes);
     const planned = plan(call);
     const kind = kindOf(planned, call);
@@ -200,7 +202,7 @@ export class TrajectoryCalls {
       ...(call.streamOutput && entry.forStream && { output: this.output.sinkOf(call.uniqId) }),
       onStarted: () => {
         entry.state = "running";
-        counters.queued -= 1;
+        this.activity.started();
       },
       settle: (outcome: Outcome) => this.#finish(entry, kind, outcome),
     };
@@ -237,7 +239,7 @@ export class TrajectoryCalls {
 
   #finish(entry: Entry, kind: string, outcome: Outcome): void {
     const { counters, onFinished } = this.around;
-    if (entry.state === "queued") counters.queued -= 1;
+    this.activity.ended(entry.state === "queued");
     if (!isSuccess(outcome)) counters.errors += 1;
     onFinished?.(kind, outcome);
     this.#hold(-entry.bytes);

@@ -3,14 +3,16 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { AdoptedLease } from "../backend/backend.js";
 import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
-import type { Clock, Timer } from "../core/clock.js";
+import type { Clock } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
 import { type AllowanceOf, type Principal, UNLIMITED } from "../core/principal.js";
+import { waitAtMost } from "../core/wait-at-most.js";
 import type { Catalogue } from "../tools/catalogue.js";
 import { type Account, Accounts } from "./account.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
+import { mostActive } from "./most-active.js";
 import type {
   Attachment,
   Directory,
@@ -19,6 +21,7 @@ import type {
   OpenRequest,
   ReleaseRequest,
   TrajectoryKey,
+  TrajectoryOverview,
 } from "./session.js";
 import type { HeldSlot } from "./slot-holder.js";
 import type { PoolSlots } from "./slot-quota.js";
@@ -114,6 +117,12 @@ export class TrajectoryDirectory implements Directory {
     return { released: members.length, wiped: wiped.every(Boolean) && members.length > 0 };
   }
 
+  list(principal: Principal, max: number): { total: number; shown: TrajectoryOverview[] } {
+    const trajectories = this.#accounts.trajectoriesOf(principal);
+    const shown = mostActive(trajectories.values(), max).map((trajectory) => trajectory.overview());
+    return { total: trajectories.size, shown };
+  }
+
   /** Goes on with a trajectory that an earlier server had. False: there is one of that name. */
   restore(pool: string, { binding, calls }: AdoptedLease, slot: HeldSlot): boolean {
     const { principal, trajectoryId, group, env, tokenHash, leaseS, generation } = binding;
@@ -146,12 +155,7 @@ export class TrajectoryDirectory implements Directory {
     const drained = Promise.all(
       trajectories.map((trajectory) => (handover ? trajectory.handOver(goAway) : trajectory.drain(goAway))),
     );
-    let timer: Timer | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = this.options.clock.after(graceMs, resolve);
-    });
-    await Promise.race([drained, over]);
-    timer?.cancel();
+    await waitAtMost(graceMs, drained, this.options.clock);
     const error = new SwitchyardError("SHUTTING_DOWN", reason);
     if (handover) for (const trajectory of trajectories) trajectory.leave(error);
     else await Promise.all(trajectories.map((trajectory) => trajectory.shutDown(error)));
@@ -226,7 +230,7 @@ export class TrajectoryDirectory implements Directory {
   /** Those of a group that the token owns; another's stay as they are. */
   #ofGroup(principal: Principal, group: string, token: string): Trajectory[] {
     const right = hash(token);
-    return [...this.#accounts.of(principal).trajectories.values()].filter(
+    return [...this.#accounts.trajectoriesOf(principal).values()].filter(
       ({ identity }) => identity.group === group && timingSafeEqual(identity.tokenHash, right),
     );
   }
