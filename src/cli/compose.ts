@@ -8,11 +8,13 @@ import { Batcher } from "../batch/batcher.js";
 import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
 import { GrpcServer } from "../grpc/server.js";
+import type { TokenBook } from "../grpc/token-book.js";
 import { Pool } from "../pool/pool.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { Catalogue } from "../tools/catalogue.js";
 import type { ExternalTools } from "../tools/external/external-tools.js";
 import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import { makeTokenBook, reloadTokens } from "./auth.js";
 import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
@@ -42,8 +44,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
-    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, log);
-    const server = makeServer(config, pools, batcher, catalogue, directory, log);
+    const tokens = makeTokenBook(config);
+    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, tokens, log);
+    const server = makeServer(config, pools, batcher, catalogue, directory, tokens, log);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
@@ -70,7 +73,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
-      reloadable: [],
+      reloadable: [reloadTokens(tokens, () => directory.allowancesChanged())],
     };
   } catch (error) {
     await takeBack(undo, log);
@@ -117,6 +120,7 @@ function makeTrajectories(
   pools: readonly Pool[],
   external: ExternalTools,
   metrics: Metrics,
+  tokens: TokenBook,
   log: Logger,
 ) {
   const batcher = new Batcher<Runner>({
@@ -139,7 +143,7 @@ function makeTrajectories(
     disabled: config.tools.disabled,
     external,
   });
-  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, metrics) };
+  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, metrics, tokens) };
 }
 
 function makeDirectory(
@@ -148,6 +152,7 @@ function makeDirectory(
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   metrics: Metrics,
+  tokens: TokenBook,
 ) {
   const { limits, lease, timeouts } = config;
   return new TrajectoryDirectory({
@@ -165,6 +170,7 @@ function makeDirectory(
     leaseMaxS: lease.max_s,
     queueTimeoutS: timeouts.queue_s,
     lifetimeS: limits.trajectory_lifetime_s,
+    allowanceOf: (principal) => tokens.allowanceOf(principal),
     onFinished: (tool, outcome) => metrics.callFinished(tool, outcome),
   });
 }
@@ -175,6 +181,7 @@ function makeServer(
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
+  tokens: TokenBook,
   log: Logger,
 ): GrpcServer {
   const serverId = randomUUID();
@@ -208,6 +215,9 @@ function makeServer(
       leaseMaxS: config.lease.max_s,
     },
     streamsMax: config.limits.streams_max,
+    tokens,
+    clientCertificates: config.tls.client_ca !== "",
+    reflection: config.reflection,
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
 }

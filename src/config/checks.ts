@@ -1,10 +1,18 @@
 // Rules that more than one option takes part in, and options that this version does not honour yet: accepting
-// `auth.tokens` without checking tokens would be worse than refusing it.
+// `tls.cert` and speaking plain text would be worse than refusing it.
+import { TOKEN_PREFIX } from "./auth-schema.js";
 import type { Config } from "./schema.js";
 
 /** One sentence for each rule that is broken. */
 export function crossCheck(config: Config): string[] {
-  return [...leases(config), ...timeouts(config), ...pools(config), ...mcpServers(config), ...notBuilt(config)];
+  return [
+    ...leases(config),
+    ...timeouts(config),
+    ...pools(config),
+    ...mcpServers(config),
+    ...tokens(config),
+    ...notBuilt(config),
+  ];
 }
 
 function leases({ lease, runner }: Config): string[] {
@@ -56,9 +64,26 @@ function mcpServers({ mcp_servers }: Config): string[] {
   });
 }
 
+/** Tokens, and what tells them from each other. */
+function tokens({ auth }: Config): string[] {
+  const misplaced = auth.tokens.flatMap(({ name }, index) =>
+    name.startsWith(TOKEN_PREFIX)
+      ? [`auth.tokens.${index}.name looks like a token; give it a name, and the SHA-256 of the token as sha256`]
+      : [],
+  );
+  const same = [auth.tokens.map(({ name }) => name), auth.tokens.map(({ sha256 }) => sha256.toLowerCase())].flatMap(
+    (values, which) =>
+      values.flatMap((value, index) => {
+        const other = values.indexOf(value);
+        const key = which === 0 ? "name" : "sha256";
+        return other === index ? [] : [`auth.tokens.${index}.${key} is that of auth.tokens.${other}; they must differ`];
+      }),
+  );
+  return [...misplaced, ...same];
+}
+
 function notBuilt(config: Config): string[] {
   const asked: Record<string, boolean> = {
-    "auth.tokens": config.auth.tokens.length > 0,
     "tls.cert": config.tls.cert !== "",
     "tls.key": config.tls.key !== "",
     "tls.client_ca": config.tls.client_ca !== "",
