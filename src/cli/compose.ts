@@ -18,6 +18,7 @@ import { makeTokenBook, reloadTokens } from "./auth.js";
 import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
+import { makeSecurity, type Security } from "./security.js";
 import type { Service } from "./service.js";
 import { serveHttp } from "./watched.js";
 
@@ -32,6 +33,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     const uids = await UidBlock.claim();
     undo.push(uids.release);
+    const security = await makeSecurity(config, log);
+    undo.push(security.close);
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
@@ -46,7 +49,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => external.close());
     const tokens = makeTokenBook(config);
     const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, tokens, log);
-    const server = makeServer(config, pools, batcher, catalogue, directory, tokens, log);
+    const server = makeServer(config, pools, batcher, catalogue, directory, tokens, security, log);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
@@ -73,7 +76,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
-      reloadable: [reloadTokens(tokens, () => directory.allowancesChanged())],
+      reloadable: [...security.reloadable, reloadTokens(tokens, () => directory.allowancesChanged())],
     };
   } catch (error) {
     await takeBack(undo, log);
@@ -182,6 +185,7 @@ function makeServer(
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
   tokens: TokenBook,
+  { certificates }: Security,
   log: Logger,
 ): GrpcServer {
   const serverId = randomUUID();
@@ -218,6 +222,7 @@ function makeServer(
     tokens,
     clientCertificates: config.tls.client_ca !== "",
     reflection: config.reflection,
+    certificates,
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
 }

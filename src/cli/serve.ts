@@ -2,6 +2,7 @@
 // line when the server is ready, the exit code, and the signals.
 import { constants } from "node:os";
 import type { Logger } from "pino";
+import { warningsOf } from "../config/checks.js";
 import { type Flag, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
@@ -26,6 +27,7 @@ export async function serve({ config: file, ...flags }: ServeFlags): Promise<voi
     const verbosity: Verbosity = { level: config.log.level };
     const log = createLog(verbosity);
     logUncaught(log);
+    for (const warning of warningsOf(config)) log.warn({}, warning);
     await run(config, log, (service) => new Reloader(config, load, [levelOf(verbosity), ...service.reloadable], log));
   } catch (error) {
     // A failure without a reason of ours is a defect, and then the stack is worth more than a short message.

@@ -1,18 +1,38 @@
-// Rules that more than one option takes part in, and options that this version does not honour yet: accepting
-// `tls.cert` and speaking plain text would be worse than refusing it.
+// Rules that more than one option takes part in, and what is allowed and worth a warning.
+import { isLocalAddress } from "../core/address.js";
 import { TOKEN_PREFIX } from "./auth-schema.js";
 import type { Config } from "./schema.js";
 
+/** One sentence for each thing that is allowed and worth knowing at every start. */
+export function warningsOf(config: Config): string[] {
+  const { listen, auth, http } = config;
+  const warnings: string[] = [];
+  const missing = missingProtection(config);
+  if (!isLocalAddress(listen) && missing.length > 0) {
+    warnings.push(
+      `${listen} IS OPEN TO OTHER MACHINES WITHOUT ${missing.join(" AND WITHOUT ")} (insecure_listen): whoever reaches it can run commands`,
+    );
+  }
+  if (auth.tokens.length > 0 && http.listen !== "" && !isLocalAddress(http.listen)) {
+    warnings.push(
+      `http.listen is ${http.listen}, which other machines can reach, and asks for no token: figures and health are for everybody`,
+    );
+  }
+  return warnings;
+}
+
+/** What a server that other machines reach should have, and this one has not. */
+export function missingProtection({ tls, auth }: Pick<Config, "tls" | "auth">): string[] {
+  return [
+    ...(tls.cert === "" ? ["TLS (tls.cert, tls.key)"] : []),
+    ...(auth.tokens.length === 0 && tls.client_ca === "" ? ["authentication (auth.tokens or tls.client_ca)"] : []),
+  ];
+}
+
 /** One sentence for each rule that is broken. */
 export function crossCheck(config: Config): string[] {
-  return [
-    ...leases(config),
-    ...timeouts(config),
-    ...pools(config),
-    ...mcpServers(config),
-    ...tokens(config),
-    ...notBuilt(config),
-  ];
+  const rules = [leases, timeouts, pools, mcpServers, tokens, certificates, exposure];
+  return rules.flatMap((rule) => rule(config));
 }
 
 function leases({ lease, runner }: Config): string[] {
@@ -82,13 +102,21 @@ function tokens({ auth }: Config): string[] {
   return [...misplaced, ...same];
 }
 
-function notBuilt(config: Config): string[] {
-  const asked: Record<string, boolean> = {
-    "tls.cert": config.tls.cert !== "",
-    "tls.key": config.tls.key !== "",
-    "tls.client_ca": config.tls.client_ca !== "",
-  };
-  return Object.keys(asked)
-    .filter((key) => asked[key])
-    .map((key) => `${key} is set, and this version does not support it yet; remove it`);
+function certificates({ tls }: Config): string[] {
+  if (tls.cert === "" && tls.key === "") {
+    return tls.client_ca === "" ? [] : ["tls.client_ca is set without tls.cert and tls.key; set them, too"];
+  }
+  if (tls.key === "") return ["tls.cert is set without tls.key; set the file of its private key"];
+  return tls.cert === "" ? ["tls.key is set without tls.cert; set the file of its certificate"] : [];
+}
+
+/** Who can reach the server can run commands in its slots: on a network that must be somebody who proved who they are. */
+function exposure(config: Config): string[] {
+  const { listen, insecure_listen } = config;
+  if (insecure_listen || isLocalAddress(listen)) return [];
+  const missing = missingProtection(config);
+  if (missing.length === 0) return [];
+  return [
+    `listen is ${listen}, which other machines can reach, and there is no ${missing.join(" and no ")}; set that, listen on 127.0.0.1, or set insecure_listen: true if whoever can connect may run commands here`,
+  ];
 }

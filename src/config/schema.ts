@@ -176,6 +176,10 @@ export const configSchema = z.strictObject({
       client_ca: text("", "File with the CA that client certificates must come from (PEM); none asked for when empty"),
     })
     .prefault({}),
+  insecure_listen: flag(
+    false,
+    "Listen where other machines can reach it without both TLS and authentication: whoever connects may run commands",
+  ),
   http: z
     .strictObject({ listen: address("", true, "Address of the HTTP server for metrics and health; none when empty") })
     .prefault({}),

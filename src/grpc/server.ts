@@ -3,12 +3,13 @@
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
-import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import type { Directory } from "../trajectory/session.js";
 import { artifactHandlers } from "./artifacts.js";
 import { authentication, principalOf } from "./authentication.js";
+import type { CertificateKeeper } from "./certificate-keeper.js";
 import { requireDeadline } from "./deadline.js";
+import { Listener } from "./listener.js";
 import { LiveStreams } from "./live-streams.js";
 import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
 import { addReflection } from "./reflection.js";
@@ -27,8 +28,6 @@ const CHANNEL_OPTIONS = {
 
 const KEEPALIVE = { intervalMs: 30_000, timeoutMs: 10_000 };
 
-/** `host:port`, `[ipv6]:port`, or `unix:path`; without a port grpc-js would take 443. */
-const ADDRESS_PATTERN = /^(unix:.+|.+:\d{1,5})$/;
 /** As health names them; all stand and fall together. */
 const SERVICE_NAMES = ["", "switchyard.v1.ToolExecutorService", "switchyard.v1.ArtifactService"] as const;
 /** What is left for the last trailers to reach their clients, once every stream has ended. */
@@ -51,6 +50,8 @@ export interface GrpcServerOptions {
   readonly reflection?: boolean;
   /** After so much silence a connection's client is pinged, and has so long to answer; 30 s and 10 s when absent. */
   readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number };
+  /** Absent: plain text. */
+  readonly certificates?: CertificateKeeper | undefined;
   /** For tests. */
   readonly stream?: Partial<Pick<StreamOptions, keyof typeof STREAM_DEFAULTS>>;
 }
@@ -59,6 +60,7 @@ export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #streamOptions: StreamOptions;
   readonly #server: Server;
+  readonly #listener: Listener;
   readonly #health = new HealthImplementation(
     Object.fromEntries(SERVICE_NAMES.map((name) => [name, "NOT_SERVING" as const])),
   );
@@ -79,6 +81,10 @@ export class GrpcServer {
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
       interceptors: [authentication({ tokens, clientCertificates, clock, log })],
     });
+    // TLS is the listener's affair; what it hands over is plain HTTP/2 to grpc-js.
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const onConnection = injector.injectConnection.bind(injector);
+    this.#listener = new Listener({ clock, log, certificates: options.certificates, onConnection });
     this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
     const readStatus = () => ({ ...options.status.readStatus(), streams: this.#streams.size });
     this.#watches = new StatusWatches({ ...options, readStatus });
@@ -108,18 +114,9 @@ export class GrpcServer {
 
   /** Resolves with the port, once health says SERVING. Rejects with LISTEN_FAILED. */
   async listen(address: string): Promise<number> {
-    if (!ADDRESS_PATTERN.test(address)) {
-      throw new SwitchyardError("LISTEN_FAILED", `cannot listen on "${address}": it must be host:port or unix:path`);
-    }
-    // grpc-js prints a line of its own for what its callbacks report anyway.
+    // grpc-js prints a line of its own for what it reports anyway.
     if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (cause, bound) => {
-        if (cause === null) return resolve(bound);
-        const text = `cannot listen on ${address}: ${messageOf(cause)}; free the address, or choose another with --listen`;
-        reject(new SwitchyardError("LISTEN_FAILED", text, { cause }));
-      });
-    });
+    const port = await this.#listener.listen(address);
     this.#setHealth("SERVING");
     return port;
   }
@@ -131,6 +128,7 @@ export class GrpcServer {
   async close(graceMs: number): Promise<void> {
     this.#setHealth("NOT_SERVING");
     this.#watches.close();
+    this.#listener.close();
     const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     this.#endStreams((stream) => !stream.opened);
     const idle = new Promise<void>((resolve) => {

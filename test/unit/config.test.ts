@@ -100,6 +100,7 @@ describe("configuration: values", () => {
       auth: { tokens: [] },
       reflection: true,
       tls: { cert: "", key: "", client_ca: "" },
+      insecure_listen: false,
       http: { listen: "" },
       log: { level: "info" },
     });
@@ -132,10 +133,10 @@ describe("configuration: values", () => {
   });
 
   it("lets the environment win over the file, and flags over both", () => {
-    const yaml = "listen: a:1\nlog: {level: warn}\nbatch: {window_ms: 1, size_max: 7}";
-    const env = { SWITCHYARD_LISTEN: "b:2", SWITCHYARD_BATCH_WINDOW_MS: "20", SWITCHYARD_LOG_LEVEL: "error" };
-    const config = load({ yaml, env, flags: { listen: "c:3", "log-level": "debug", backend: "process" } });
-    assert.equal(config.listen, "c:3");
+    const yaml = "listen: localhost:1\nlog: {level: warn}\nbatch: {window_ms: 1, size_max: 7}";
+    const env = { SWITCHYARD_LISTEN: "localhost:2", SWITCHYARD_BATCH_WINDOW_MS: "20", SWITCHYARD_LOG_LEVEL: "error" };
+    const config = load({ yaml, env, flags: { listen: "localhost:3", "log-level": "debug", backend: "process" } });
+    assert.equal(config.listen, "localhost:3");
     assert.equal(config.backend, "process");
     assert.equal(config.log.level, "debug");
     assert.deepEqual(config.batch, { window_ms: 20, size_max: 7 });
@@ -169,8 +170,9 @@ describe("configuration: values", () => {
   });
 
   it("takes IPv6 and names as listen addresses, and port 0", () => {
+    const yaml = "insecure_listen: true";
     for (const listen of ["[::1]:0", "localhost:65535", "0.0.0.0:1"])
-      assert.equal(load({ flags: { listen } }).listen, listen);
+      assert.equal(load({ yaml, flags: { listen } }).listen, listen);
   });
 });
 
