@@ -7,8 +7,10 @@ import { UidBlock } from "../backend/uid-block.js";
 import { Batcher } from "../batch/batcher.js";
 import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
+import type { CallTracer } from "../core/trace.js";
 import { GrpcServer } from "../grpc/server.js";
 import { Pool } from "../pool/pool.js";
+import { logCall } from "../telemetry/log.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { Catalogue } from "../tools/catalogue.js";
 import type { ExternalTools } from "../tools/external/external-tools.js";
@@ -17,10 +19,18 @@ import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
 import type { Service } from "./service.js";
+import { makeTracing } from "./traced.js";
 import { serveHttp } from "./watched.js";
 
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
+
+/** Who is told of what the server does. */
+interface Watchers {
+  readonly metrics: Metrics;
+  readonly tracer: CallTracer | undefined;
+  readonly log: Logger;
+}
 
 /** Rejects, with nothing left behind, when any part cannot start. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
@@ -32,6 +42,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(uids.release);
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
+    const serverId = randomUUID();
+    const tracing = await makeTracing(config, serverId, metrics, log);
+    if (tracing) undo.push(() => tracing.close());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
     const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip });
     undo.push(() => backend.close());
@@ -42,8 +55,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
-    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, log);
-    const server = makeServer(config, pools, batcher, catalogue, directory, log);
+    const watchers = { metrics, tracer: tracing?.tracer, log };
+    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, watchers);
+    const server = makeServer(config, serverId, pools, batcher, catalogue, directory, watchers);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
@@ -111,13 +125,8 @@ function goOnWith(
   }
 }
 
-function makeTrajectories(
-  config: Config,
-  pools: readonly Pool[],
-  external: ExternalTools,
-  metrics: Metrics,
-  log: Logger,
-) {
+function makeTrajectories(config: Config, pools: readonly Pool[], external: ExternalTools, watchers: Watchers) {
+  const { metrics, log } = watchers;
   const batcher = new Batcher<Runner>({
     clock: systemClock,
     windowMs: config.batch.window_ms,
@@ -138,7 +147,7 @@ function makeTrajectories(
     disabled: config.tools.disabled,
     external,
   });
-  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, metrics) };
+  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, watchers) };
 }
 
 function makeDirectory(
@@ -146,7 +155,7 @@ function makeDirectory(
   pools: readonly Pool[],
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
-  metrics: Metrics,
+  { metrics, tracer, log }: Watchers,
 ) {
   const { limits, lease, timeouts } = config;
   return new TrajectoryDirectory({
@@ -164,19 +173,24 @@ function makeDirectory(
     leaseMaxS: lease.max_s,
     queueTimeoutS: timeouts.queue_s,
     lifetimeS: limits.trajectory_lifetime_s,
-    onFinished: (tool, outcome) => metrics.callFinished(tool, outcome),
+    onFinished: (tool, outcome, trajectoryId, uniqId) => {
+      metrics.callFinished(tool, outcome);
+      if (log.isLevelEnabled("debug")) logCall(log, tool, outcome, trajectoryId, uniqId);
+    },
+    onTransfer: (kind) => metrics.transferBegan(kind),
+    tracer,
   });
 }
 
 function makeServer(
   config: Config,
+  serverId: string,
   pools: readonly Pool[],
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
-  log: Logger,
+  { metrics, log }: Watchers,
 ): GrpcServer {
-  const serverId = randomUUID();
   const startedMs = performance.now();
   return new GrpcServer({
     directory,
@@ -205,6 +219,8 @@ function makeServer(
       leaseMaxS: config.lease.max_s,
     },
     streamsMax: config.limits.streams_max,
+    onRejected: (status) => metrics.rejected(status),
+    onRefused: (reason) => metrics.refused(reason),
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
 }

@@ -34,7 +34,7 @@ export async function serve({ config: file, ...flags }: ServeFlags): Promise<voi
 async function run(config: Config, log: Logger): Promise<void> {
   const stop = firstSignal(log);
   const service = await startService(config, log);
-  if (service.httpAddress) log.info({ http: service.httpAddress }, "serving /metrics, /healthz and /readyz");
+  if (service.httpAddress) log.info({ address: service.httpAddress }, "serving /metrics, /healthz and /readyz");
   if (!stop.received) sayReady(service);
   const { grace_s, handover } = config.shutdown;
   const signal = await Promise.race([stop.signal, service.fenced]);

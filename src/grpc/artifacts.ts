@@ -31,7 +31,7 @@ import { MessageSink, MessageSource } from "./message-flow.js";
 import { OpenCalls } from "./open-calls.js";
 import type { ArtifactHandlers } from "./raw-services.js";
 import { count, RESPONSE_BYTES_MAX } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
 import { handler } from "./unary.js";
 import { asBuffer } from "./wire.js";
 
@@ -42,6 +42,7 @@ export interface ArtifactOptions {
   /** Around each request. */
   readonly onStart: () => void;
   readonly onEnd: () => void;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 /** Of an encoded entry beside its texts, generously. */
@@ -208,7 +209,7 @@ function downloading(
       .then(
         () => call.end(),
         (error: unknown) => {
-          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log));
+          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);
@@ -236,7 +237,7 @@ function uploading(
       .then(
         (response) => callback(null, asBuffer(response)),
         (error: unknown) => {
-          if (!call.cancelled) callback(grpcStatusOf(error, options.log));
+          if (!call.cancelled) callback(grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);

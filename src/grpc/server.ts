@@ -5,13 +5,15 @@ import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import type { CallStatus } from "../core/outcome.js";
 import type { Directory } from "../trajectory/session.js";
 import { artifactHandlers } from "./artifacts.js";
 import { requireDeadline } from "./deadline.js";
 import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
 import { addReflection } from "./reflection.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { traceParentOf } from "./trace-parent.js";
 import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
 import { type StatusReader, type ToolLister, unaryHandlers } from "./unary.js";
 
@@ -40,6 +42,10 @@ export interface GrpcServerOptions {
   readonly streamsMax: number;
   /** After so much silence a connection's client is pinged, and has so long to answer; 30 s and 10 s when absent. */
   readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number };
+  /** Told of each call that is rejected on a stream. */
+  readonly onRejected?: ((status: CallStatus) => void) | undefined;
+  /** Told of each request and stream that ends with an error. */
+  readonly onRefused?: OnRefused | undefined;
   /** For tests. */
   readonly stream?: Partial<Pick<StreamOptions, keyof typeof STREAM_DEFAULTS>>;
 }
@@ -58,13 +64,14 @@ export class GrpcServer {
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const { directory, clock, log, announcement, keepalive = KEEPALIVE } = options;
+    const { directory, clock, log, announcement, onRejected, onRefused, keepalive = KEEPALIVE } = options;
     this.#server = new Server({
       ...CHANNEL_OPTIONS,
       "grpc.keepalive_time_ms": keepalive.intervalMs,
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
     });
-    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
+    const common = { directory, clock, log, announcement, onRejected, onRefused };
+    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, ...common };
     const counted = {
       ...options,
       onStart: () => {
@@ -134,10 +141,10 @@ export class GrpcServer {
       this.#requireRoom();
     } catch (error) {
       call.on("error", () => {});
-      call.emit("error", grpcStatusOf(error, this.#options.log));
+      call.emit("error", grpcStatusOf(error, this.#options.log, this.#options.onRefused));
       return;
     }
-    const stream = serveTrajectory(call, this.#streamOptions);
+    const stream = serveTrajectory(call, { ...this.#streamOptions, traceParent: traceParentOf(call.metadata) });
     this.#streams.add(stream);
     call.once("close", () => {
       this.#streams.delete(stream);

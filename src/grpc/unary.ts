@@ -1,5 +1,5 @@
 // The unary RPCs: decode, ask, encode. Declares what ListTools and GetStatus need of the rest of the server.
-import type { handleUnaryCall } from "@grpc/grpc-js";
+import type { handleUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Logger } from "../core/log.js";
 import { GetStatusResponse, type PoolStatus } from "../gen/switchyard/v1/status.js";
 import { ReleaseTrajectoryResponse } from "../gen/switchyard/v1/tool_executor_service.js";
@@ -8,8 +8,9 @@ import { decodeExecute, decodeRelease } from "./conversion.js";
 import { requireDeadline } from "./deadline.js";
 import { durationOfMs } from "./duration.js";
 import { count, encodeExecuteResponse, uint32 } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
 import { byName, encodeTools, type ToolDescription } from "./tools.js";
+import { belongingTo, traceParentOf } from "./trace-parent.js";
 import { asBuffer } from "./wire.js";
 
 export interface ToolLister {
@@ -56,6 +57,7 @@ export interface UnaryOptions {
   /** Around each request. */
   readonly onStart: () => void;
   readonly onEnd: () => void;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 export type UnaryHandler = handleUnaryCall<Buffer, Buffer>;
@@ -70,9 +72,10 @@ export interface UnaryHandlers {
 export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
   const { directory, tools, status } = options;
   return {
-    execute: handler(options, async (request) => {
+    execute: handler(options, async (request, _, metadata) => {
       const decoded = decodeExecute(request);
-      return encodeExecuteResponse(decoded.call.uniqId, await directory.execute(decoded));
+      const call = belongingTo(traceParentOf(metadata), decoded.call);
+      return encodeExecuteResponse(call.uniqId, await directory.execute({ ...decoded, call }));
     }),
     releaseTrajectory: handler(options, async (request) => {
       const { released, wiped } = await directory.release(decodeRelease(request));
@@ -85,8 +88,8 @@ export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
 
 /** Answers whatever `answer` does: an exception becomes a status. `cancelled` aborts when the client goes away. */
 export function handler(
-  options: Pick<UnaryOptions, "log" | "onStart" | "onEnd">,
-  answer: (request: Buffer, cancelled: AbortSignal) => Promise<Uint8Array>,
+  options: Pick<UnaryOptions, "log" | "onStart" | "onEnd" | "onRefused">,
+  answer: (request: Buffer, cancelled: AbortSignal, metadata: Metadata) => Promise<Uint8Array>,
 ): UnaryHandler {
   return (call, callback) => {
     options.onStart();
@@ -95,11 +98,11 @@ export function handler(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return answer(call.request, gone.signal);
+        return answer(call.request, gone.signal, call.metadata);
       })
       .then(
         (response) => callback(null, asBuffer(response)),
-        (error: unknown) => callback(grpcStatusOf(error, options.log)),
+        (error: unknown) => callback(grpcStatusOf(error, options.log, options.onRefused)),
       )
       .finally(options.onEnd);
   };

@@ -4,6 +4,7 @@ import type { Call } from "../core/call.js";
 import type { Clock } from "../core/clock.js";
 import type { Outcome } from "../core/outcome.js";
 import type { OutputSink } from "../core/output.js";
+import type { CallTracer } from "../core/trace.js";
 import type { Plan } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
@@ -30,6 +31,9 @@ export type Follow = (call: {
   readonly output?: OutputSink;
 }) => { cancel(): void };
 
+/** `kind` is the call's tool in one of few words: a tool of ours, `external`, `unknown` or `taken_over`. */
+export type OnFinished = (kind: string, outcome: Outcome, trajectoryId: string, uniqId: string) => void;
+
 /** Counts over all trajectories, for GetStatus. */
 export interface CallCounters {
   /** Of all calls that are queued or running. */
@@ -54,7 +58,9 @@ export interface TrajectorySurroundings {
   readonly lifetimeS: number;
   readonly counters: CallCounters;
   /** Told of each call that ended. */
-  readonly onFinished?: ((kind: string, outcome: Outcome) => void) | undefined;
+  readonly onFinished?: OnFinished | undefined;
+  /** Absent: nobody follows calls, and nothing is spent on it. */
+  readonly tracer?: CallTracer | undefined;
   /** Called once, when the trajectory is over for the directory. */
   readonly onEnded: () => void;
 }

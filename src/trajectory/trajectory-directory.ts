@@ -1,11 +1,12 @@
 // All trajectories of one server: found by id, guarded by their tokens, forgotten when they end.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AdoptedLease } from "../backend/backend.js";
-import type { Transfer, TransferRequest } from "../core/artifacts.js";
+import type { Transfer, TransferRequest, TransferWork } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
+import type { CallTracer } from "../core/trace.js";
 import type { Catalogue } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
@@ -19,7 +20,7 @@ import type {
   TrajectoryKey,
 } from "./session.js";
 import type { HeldSlot, SlotSource } from "./slot-holder.js";
-import type { CallCounters, Follow, TrajectoryIdentity } from "./surroundings.js";
+import type { CallCounters, Follow, OnFinished, TrajectoryIdentity } from "./surroundings.js";
 import { Trajectory } from "./trajectory.js";
 
 export interface DirectoryOptions {
@@ -36,8 +37,11 @@ export interface DirectoryOptions {
   readonly callBytes: { readonly trajectoryMax: number; readonly serverMax: number };
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
-  /** Told of each call that ended: of its tool, in one of few words, and of its outcome. */
-  readonly onFinished?: (kind: string, outcome: Outcome) => void;
+  /** Told of each call that ended. */
+  readonly onFinished?: OnFinished;
+  /** Told of each transfer that began. */
+  readonly onTransfer?: (kind: TransferWork["kind"]) => void;
+  readonly tracer?: CallTracer | undefined;
 }
 
 /** Trajectories alive at once, streams or not. */
@@ -60,6 +64,13 @@ export class TrajectoryDirectory implements Directory {
   get ledgerBytes(): number {
     let sum = 0;
     for (const { ledgerBytes } of this.#members.values()) sum += ledgerBytes;
+    return sum;
+  }
+
+  /** Transfers under way. */
+  get transfers(): number {
+    let sum = 0;
+    for (const { transfers } of this.#members.values()) sum += transfers;
     return sum;
   }
 
@@ -87,7 +98,9 @@ export class TrajectoryDirectory implements Directory {
 
   transfer({ trajectoryId, resumeToken }: TrajectoryKey, request: TransferRequest): Transfer {
     this.#checkOpen();
-    return this.#named(trajectoryId, resumeToken).transfer(request);
+    const transfer = this.#named(trajectoryId, resumeToken).transfer(request);
+    this.options.onTransfer?.(request.work.kind);
+    return transfer;
   }
 
   async release({
@@ -182,6 +195,7 @@ export class TrajectoryDirectory implements Directory {
       lifetimeS,
       counters: this.counters,
       onFinished: this.options.onFinished,
+      tracer: this.options.tracer,
       onEnded: () => {
         if (this.#members.get(trajectoryId) === trajectory) this.#members.delete(trajectoryId);
       },

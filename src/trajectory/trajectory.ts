@@ -64,7 +64,7 @@ export class Trajectory {
       () => this.#slot.slot,
       () => this.#holdByLease(),
     );
-    this.#calls = new TrajectoryCalls(around, identity.trajectoryId, this.#slot, {
+    this.#calls = new TrajectoryCalls(around, identity, this.#slot, {
       finished: ({ forStream, uniqId }, outcome) => {
         if (forStream) this.#stream?.sink.event({ kind: "result", uniqId, outcome });
       },
@@ -82,6 +82,11 @@ export class Trajectory {
   /** Of the outcomes that it keeps. */
   get ledgerBytes(): number {
     return this.#calls.ledgerBytes;
+  }
+
+  /** Under way. */
+  get transfers(): number {
+    return this.#transfers.count;
   }
 
   /**

@@ -98,6 +98,7 @@ describe("configuration: values", () => {
       auth: { tokens: [] },
       tls: { cert: "", key: "", client_ca: "" },
       http: { listen: "" },
+      tracing: { endpoint: "", sample_ratio: 1, service_name: "switchyard", headers: {} },
       log: { level: "info" },
     });
   });
