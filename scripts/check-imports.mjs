@@ -51,6 +51,14 @@ const PACKAGES = {
   dockerode: ["backend/docker"],
   commander: ["cli"],
   "prom-client": ["telemetry"],
+  // The API makes spans; what sends them is loaded only where traces are asked for.
+  "@opentelemetry/": ["telemetry/tracing", "telemetry/tracing-export"],
+  ...Object.fromEntries(
+    ["core", "exporter-trace-otlp-http", "resources", "sdk-trace"].map((name) => [
+      `@opentelemetry/${name}`,
+      ["telemetry/tracing-export"],
+    ]),
+  ),
   yaml: ["config"],
   zod: ["config"],
 };

@@ -26,14 +26,13 @@ import {
   wireEntry,
   wirePath,
 } from "./artifact-messages.js";
-import { principalOf } from "./authentication.js";
 import { requireDeadline } from "./deadline.js";
 import { MessageSink, MessageSource } from "./message-flow.js";
 import { OpenCalls } from "./open-calls.js";
 import type { ArtifactHandlers } from "./raw-services.js";
 import { count, RESPONSE_BYTES_MAX } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
-import { type Caller, handler } from "./unary.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { type Caller, callerOf, handler } from "./unary.js";
 import { asBuffer } from "./wire.js";
 
 export interface ArtifactOptions {
@@ -43,6 +42,7 @@ export interface ArtifactOptions {
   /** Around each request. */
   readonly onStart: () => void;
   readonly onEnd: () => void;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 /** Of an encoded entry beside its texts, generously. */
@@ -199,12 +199,12 @@ function downloading(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return serve(call.request, sink, { principal: principalOf(call), gone: gone.signal });
+        return serve(call.request, sink, callerOf(call, gone.signal));
       })
       .then(
         () => call.end(),
         (error: unknown) => {
-          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log));
+          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);
@@ -227,12 +227,12 @@ function uploading(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return serve(source, { principal: principalOf(call), gone: gone.signal });
+        return serve(source, callerOf(call, gone.signal));
       })
       .then(
         (response) => callback(null, asBuffer(response)),
         (error: unknown) => {
-          if (!call.cancelled) callback(grpcStatusOf(error, options.log));
+          if (!call.cancelled) callback(grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);

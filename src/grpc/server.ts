@@ -4,6 +4,7 @@ import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
 import type { Logger } from "../core/log.js";
+import type { CallStatus } from "../core/outcome.js";
 import type { Directory } from "../trajectory/session.js";
 import { artifactHandlers } from "./artifacts.js";
 import { authentication, principalOf } from "./authentication.js";
@@ -15,9 +16,10 @@ import { rawArtifactService, rawToolService, type StreamCall } from "./raw-servi
 import { addReflection } from "./reflection.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
 import type { StatusReader } from "./server-status.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
 import { StatusWatches, type WatchHandler } from "./status-watches.js";
 import { TokenBook } from "./token-book.js";
+import { traceParentOf } from "./trace-parent.js";
 import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
 import { type ToolLister, unaryHandlers } from "./unary.js";
 
@@ -52,6 +54,10 @@ export interface GrpcServerOptions {
   readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number };
   /** Absent: plain text. */
   readonly certificates?: CertificateKeeper | undefined;
+  /** Told of each call that is rejected on a stream. */
+  readonly onRejected?: ((status: CallStatus) => void) | undefined;
+  /** Told of each request and stream that ends with an error. */
+  readonly onRefused?: OnRefused | undefined;
   /** For tests. */
   readonly stream?: Partial<Pick<StreamOptions, keyof typeof STREAM_DEFAULTS>>;
 }
@@ -75,6 +81,7 @@ export class GrpcServer {
     const { directory, clock, log, announcement, streamsMax, keepalive = KEEPALIVE, reflection = true } = options;
     const { tokens = new TokenBook([], clock), clientCertificates = false } = options;
     this.#streams = new LiveStreams({ streamsMax, allowanceOf: (principal) => tokens.allowanceOf(principal) });
+    const { onRejected, onRefused } = options;
     this.#server = new Server({
       ...CHANNEL_OPTIONS,
       "grpc.keepalive_time_ms": keepalive.intervalMs,
@@ -85,7 +92,8 @@ export class GrpcServer {
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const onConnection = injector.injectConnection.bind(injector);
     this.#listener = new Listener({ clock, log, certificates: options.certificates, onConnection });
-    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
+    const common = { directory, clock, log, announcement, onRejected, onRefused };
+    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, ...common };
     const readStatus = () => ({ ...options.status.readStatus(), streams: this.#streams.size });
     this.#watches = new StatusWatches({ ...options, readStatus });
     const counted = {
@@ -152,11 +160,12 @@ export class GrpcServer {
       this.#streams.requireRoom(principalOf(call));
     } catch (error) {
       call.on("error", () => {});
-      call.emit("error", grpcStatusOf(error, this.#options.log));
+      call.emit("error", grpcStatusOf(error, this.#options.log, this.#options.onRefused));
       return;
     }
     const principal = principalOf(call);
-    const stream = serveTrajectory(call, principal, this.#streamOptions);
+    const traceParent = traceParentOf(call.metadata);
+    const stream = serveTrajectory(call, principal, { ...this.#streamOptions, traceParent });
     this.#streams.add(principal, stream);
     call.once("close", () => {
       this.#streams.remove(principal, stream);

@@ -5,6 +5,7 @@ import type { Call } from "../core/call.js";
 import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputPiece } from "../core/output.js";
+import type { CallTrace } from "../core/trace.js";
 import { completeOutcome, type Plan } from "../tools/catalogue.js";
 import type { Activity } from "./activity.js";
 import { readContext } from "./call-context.js";
@@ -42,7 +43,7 @@ export class TrajectoryCalls {
 
   constructor(
     private readonly around: TrajectorySurroundings,
-    identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId">,
+    private readonly identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId" | "pool">,
     slot: SlotHolder,
     private readonly activity: Activity,
     private readonly events: TrajectoryCallsEvents,
@@ -192,19 +193,24 @@ export class TrajectoryCalls {
     this.#hold(entry.bytes);
     const planned = plan(call);
     const kind = kindOf(planned, call);
-    if (this.#going === "draining")
-      return this.#finish(entry, kind, failedOutcome("NOT_STARTED", shuttingDown().message));
-    if (planned.kind === "done") return this.#finish(entry, kind, planned.outcome);
+    const trace = this.#follow(call, kind, planned);
+    const settle = (outcome: Outcome) => {
+      trace?.ended(outcome);
+      this.#finish(entry, kind, outcome);
+    };
+    if (this.#going === "draining") return settle(failedOutcome("NOT_STARTED", shuttingDown().message));
+    if (planned.kind === "done") return settle(planned.outcome);
     const common = {
       uniqId: call.uniqId,
       queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
       ...(call.slotGeneration !== undefined && { slotGeneration: call.slotGeneration }),
       ...(call.streamOutput && entry.forStream && { output: this.output.sinkOf(call.uniqId) }),
+      ...(trace && { trace }),
       onStarted: () => {
         entry.state = "running";
         this.activity.started();
       },
-      settle: (outcome: Outcome) => this.#finish(entry, kind, outcome),
+      settle,
     };
     if (planned.kind === "external") return this.#external.push({ ...common, plan: planned.plan });
     this.#queue.push({
@@ -214,6 +220,13 @@ export class TrajectoryCalls {
       plan: planned.plan,
       ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
     });
+  }
+
+  #follow(call: Call, tool: string, planned: Plan): CallTrace | undefined {
+    const { uniqId, traceParent } = call;
+    const { trajectoryId, pool } = this.identity;
+    const waits = planned.kind !== "done";
+    return this.around.tracer?.begin({ trajectoryId, uniqId, pool, tool, waits, parent: traceParent });
   }
 
   #hold(bytes: number): void {
@@ -241,7 +254,7 @@ export class TrajectoryCalls {
     const { counters, onFinished } = this.around;
     this.activity.ended(entry.state === "queued");
     if (!isSuccess(outcome)) counters.errors += 1;
-    onFinished?.(kind, outcome);
+    onFinished?.(kind, outcome, this.identity.trajectoryId, entry.uniqId);
     this.#hold(-entry.bytes);
     this.#ledger.finish(entry, outcome);
     this.output.ended(entry.uniqId);

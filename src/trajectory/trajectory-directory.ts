@@ -1,12 +1,13 @@
 // All trajectories of one server: found by principal and id, guarded by their tokens, forgotten when they end.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AdoptedLease } from "../backend/backend.js";
-import type { Transfer, TransferRequest } from "../core/artifacts.js";
+import type { Transfer, TransferRequest, TransferWork } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
 import type { Clock } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
 import { type AllowanceOf, type Principal, UNLIMITED } from "../core/principal.js";
+import type { CallTracer } from "../core/trace.js";
 import { waitAtMost } from "../core/wait-at-most.js";
 import type { Catalogue } from "../tools/catalogue.js";
 import { type Account, Accounts } from "./account.js";
@@ -25,7 +26,7 @@ import type {
 } from "./session.js";
 import type { HeldSlot } from "./slot-holder.js";
 import type { PoolSlots } from "./slot-quota.js";
-import type { CallCounters, Follow, TrajectoryIdentity } from "./surroundings.js";
+import type { CallCounters, Follow, OnFinished, TrajectoryIdentity } from "./surroundings.js";
 import { Trajectory } from "./trajectory.js";
 
 export interface DirectoryOptions {
@@ -44,8 +45,11 @@ export interface DirectoryOptions {
   readonly lifetimeS: number;
   /** What each principal may have; no limits when absent. */
   readonly allowanceOf?: AllowanceOf;
-  /** Told of each call that ended: of its tool, in one of few words, and of its outcome. */
-  readonly onFinished?: (kind: string, outcome: Outcome) => void;
+  /** Told of each call that ended. */
+  readonly onFinished?: OnFinished;
+  /** Told of each transfer that began. */
+  readonly onTransfer?: (kind: TransferWork["kind"]) => void;
+  readonly tracer?: CallTracer | undefined;
 }
 
 /** Trajectories alive at once, streams or not. */
@@ -70,6 +74,13 @@ export class TrajectoryDirectory implements Directory {
   get ledgerBytes(): number {
     let sum = 0;
     for (const { ledgerBytes } of this.#accounts.all()) sum += ledgerBytes;
+    return sum;
+  }
+
+  /** Transfers under way. */
+  get transfers(): number {
+    let sum = 0;
+    for (const { transfers } of this.#accounts.all()) sum += transfers;
     return sum;
   }
 
@@ -102,7 +113,9 @@ export class TrajectoryDirectory implements Directory {
 
   transfer(principal: Principal, { trajectoryId, resumeToken }: TrajectoryKey, request: TransferRequest): Transfer {
     this.#checkOpen();
-    return this.#named(principal, trajectoryId, resumeToken).transfer(request);
+    const transfer = this.#named(principal, trajectoryId, resumeToken).transfer(request);
+    this.options.onTransfer?.(request.work.kind);
+    return transfer;
   }
 
   async release(
@@ -214,6 +227,7 @@ export class TrajectoryDirectory implements Directory {
       counters: this.counters,
       onFinished: this.options.onFinished,
       onEnded: () => this.#accounts.forget(trajectory),
+      tracer: this.options.tracer,
     };
     const trajectory: Trajectory = new Trajectory(identity, leaseS, around, life);
     account.trajectories.set(trajectoryId, trajectory);

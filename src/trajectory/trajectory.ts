@@ -6,7 +6,6 @@
 //
 // Invariants: sandbox calls run one at a time, external ones beside them; every accepted call gets exactly one outcome;
 // after `ended` nothing starts, the slot is given back, and the directory has forgotten it.
-import { randomUUID } from "node:crypto";
 import type { AdoptedCall, SlotBinding } from "../backend/backend.js";
 import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
@@ -19,7 +18,7 @@ import { Lease } from "./lease.js";
 import { overviewOf } from "./overview.js";
 import type { Attachment, EventSink, OpenRequest, TrajectoryEvent, TrajectoryOverview } from "./session.js";
 import { type HeldSlot, SlotHolder } from "./slot-holder.js";
-import type { Life, TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
+import { type Life, newLife, type TrajectoryIdentity, type TrajectorySurroundings } from "./surroundings.js";
 import { TrajectoryCalls } from "./trajectory-calls.js";
 import { TrajectoryTransfers } from "./transfers.js";
 
@@ -99,6 +98,11 @@ export class Trajectory {
     const [attached, slotGeneration, leaseLeftMs] = [this.#isHeld, this.#slot.generation, this.#lease.leftMs];
     const ageMs = this.around.clock.unixMs() - this.#life.beganUnixMs;
     return overviewOf(this.identity, this.activity, { attached, slotGeneration, leaseLeftMs, ageMs });
+  }
+
+  /** Under way. */
+  get transfers(): number {
+    return this.#transfers.count;
   }
 
   /**
@@ -296,8 +300,4 @@ export class Trajectory {
     if (error) this.#stream?.sink.end(error);
     return waitForWipe ? wiped : false;
   }
-}
-
-function newLife(beganUnixMs: number): Life {
-  return { incarnation: randomUUID(), beganUnixMs, streamEpoch: 0 };
 }

@@ -164,7 +164,7 @@ export class DockerBackend implements Backend {
       await container.destroy();
     } catch (error) {
       this.options.log.warn(
-        { container_id: container.id, error: messageOf(error) },
+        { container_id: container.id, reason: messageOf(error) },
         "a failed start leaves a container",
       );
       onLeft(container);
@@ -234,7 +234,7 @@ export class DockerBackend implements Backend {
       return { pool: labels.pool, container, outdated: labels.settings !== this.#fingerprint(settings), slots };
     } catch (error) {
       if (error instanceof DaemonFailed) throw error.cause;
-      log.warn({ error: messageOf(error) }, "removing a container of an earlier server");
+      log.warn({ reason: messageOf(error) }, "removing a container of an earlier server");
       await removeContainer(this.#docker.getContainer(info.Id));
       return undefined;
     }
