@@ -74,7 +74,7 @@ func checkResult(result *pb.ToolResult, expected map[string]json.RawMessage) err
 		"error":           result.Error,
 		"exit_code":       nil,
 		"signal":          result.Signal,
-		"output_bytes":    float64(result.OutputBytes),
+		"output_bytes_total":    float64(result.OutputBytesTotal),
 		"truncated":       result.Truncated,
 		"slot_generation": float64(result.SlotGeneration),
 	}
