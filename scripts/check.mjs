@@ -13,6 +13,7 @@ const steps = [
   ["format and lint", () => run("biome", "ci", "--colors=off", "--error-on-warnings", ".")],
   ["types", () => run("tsc", "--noEmit", "-p", "tsconfig.json")],
   ["import rules", () => run("node", "scripts/check-imports.mjs")],
+  ["licences", () => run("node", "--import", "tsx", "scripts/check-licences.ts")],
   ["proto lint", () => run("buf", "lint")],
   ["proto breaking", protoBreaking],
   ["generated code", generatedCode],
