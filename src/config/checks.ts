@@ -1,6 +1,6 @@
-// Rules that more than one option takes part in, and options that this version does not honour yet: accepting
-// `auth.tokens` without checking tokens would be worse than refusing it.
+// Rules that more than one option takes part in, and what is allowed and worth a warning.
 import { isLocalAddress } from "../core/address.js";
+import { TOKEN_PREFIX } from "./auth-schema.js";
 import type { Config } from "./schema.js";
 
 /** One sentence for each thing that is allowed and worth knowing at every start. */
@@ -31,7 +31,7 @@ export function missingProtection({ tls, auth }: Pick<Config, "tls" | "auth">): 
 
 /** One sentence for each rule that is broken. */
 export function crossCheck(config: Config): string[] {
-  const rules = [leases, timeouts, pools, mcpServers, certificates, exposure, notBuilt];
+  const rules = [leases, timeouts, pools, mcpServers, tokens, certificates, exposure];
   return rules.flatMap((rule) => rule(config));
 }
 
@@ -84,6 +84,24 @@ function mcpServers({ mcp_servers }: Config): string[] {
   });
 }
 
+/** Tokens, and what tells them from each other. */
+function tokens({ auth }: Config): string[] {
+  const misplaced = auth.tokens.flatMap(({ name }, index) =>
+    name.startsWith(TOKEN_PREFIX)
+      ? [`auth.tokens.${index}.name looks like a token; give it a name, and the SHA-256 of the token as sha256`]
+      : [],
+  );
+  const same = [auth.tokens.map(({ name }) => name), auth.tokens.map(({ sha256 }) => sha256.toLowerCase())].flatMap(
+    (values, which) =>
+      values.flatMap((value, index) => {
+        const other = values.indexOf(value);
+        const key = which === 0 ? "name" : "sha256";
+        return other === index ? [] : [`auth.tokens.${index}.${key} is that of auth.tokens.${other}; they must differ`];
+      }),
+  );
+  return [...misplaced, ...same];
+}
+
 function certificates({ tls }: Config): string[] {
   if (tls.cert === "" && tls.key === "") {
     return tls.client_ca === "" ? [] : ["tls.client_ca is set without tls.cert and tls.key; set them, too"];
@@ -101,13 +119,4 @@ function exposure(config: Config): string[] {
   return [
     `listen is ${listen}, which other machines can reach, and there is no ${missing.join(" and no ")}; set that, listen on 127.0.0.1, or set insecure_listen: true if whoever can connect may run commands here`,
   ];
-}
-
-function notBuilt(config: Config): string[] {
-  const asked: Record<string, boolean> = {
-    "auth.tokens": config.auth.tokens.length > 0,
-  };
-  return Object.keys(asked)
-    .filter((key) => asked[key])
-    .map((key) => `${key} is set, and this version does not support it yet; remove it`);
 }
