@@ -2,6 +2,7 @@
 // The `switchyard` command: commands and their flags, nothing else.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
+import { addClientCommands } from "./client-commands.js";
 import { DOCTOR_HELP, doctor } from "./doctor.js";
 import { packageVersion } from "./package.js";
 import { type ServeFlags, serve } from "./serve.js";
@@ -53,5 +54,7 @@ program
   .description("Make a bearer token, and what of it goes into the configuration")
   .option("--json", "print name, token and sha256 as a JSON object")
   .action(token);
+
+addClientCommands(program);
 
 await program.parseAsync();

@@ -43,7 +43,7 @@ async function run(config: Config, log: Logger, reloaderOf: (service: Service) =
   const service = await startService(config, log);
   const reloader = reloaderOf(service);
   onHangUp(() => void reloader.reload());
-  if (service.httpAddress) log.info({ http: service.httpAddress }, "serving /metrics, /healthz and /readyz");
+  if (service.httpAddress) log.info({ address: service.httpAddress }, "serving /metrics, /healthz and /readyz");
   if (!stop.received) sayReady(service);
   const { grace_s, handover } = config.shutdown;
   const signal = await Promise.race([stop.signal, service.fenced]);

@@ -1,4 +1,4 @@
-// Rules that more than one option takes part in.
+// Rules that more than one option takes part in, and what is allowed and worth a warning.
 import { isLocalAddress } from "../core/address.js";
 import { TOKEN_PREFIX } from "./auth-schema.js";
 import type { Config } from "./schema.js";

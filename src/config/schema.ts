@@ -5,6 +5,7 @@ import { ID_PATTERN } from "../core/call.js";
 import { auth } from "./auth-schema.js";
 import { MCP_SERVER_NAME, mcpServer, toolServer, tools } from "./external-schema.js";
 import { flag, number, pattern, seconds, text, whole } from "./fields.js";
+import { tracing } from "./tracing-schema.js";
 
 const HOST_PORT = /^(\[[0-9A-Fa-f:.%]+\]|[^\s:[\]/]+):\d{1,5}$/;
 
@@ -183,6 +184,7 @@ export const configSchema = z.strictObject({
   http: z
     .strictObject({ listen: address("", true, "Address of the HTTP server for metrics and health; none when empty") })
     .prefault({}),
+  tracing: tracing.prefault({}),
   log: z
     .strictObject({
       level: z

@@ -26,14 +26,13 @@ import {
   wireEntry,
   wirePath,
 } from "./artifact-messages.js";
-import { principalOf } from "./authentication.js";
 import { requireDeadline } from "./deadline.js";
 import { MessageSink, MessageSource } from "./message-flow.js";
 import { OpenCalls } from "./open-calls.js";
 import type { ArtifactHandlers } from "./raw-services.js";
 import { count, RESPONSE_BYTES_MAX } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
-import { type Caller, handler } from "./unary.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { type Caller, callerOf, handler } from "./unary.js";
 import { asBuffer } from "./wire.js";
 
 export interface ArtifactOptions {
@@ -43,6 +42,7 @@ export interface ArtifactOptions {
   /** Around each request. */
   readonly onStart: () => void;
   readonly onEnd: () => void;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 /** Of an encoded entry beside its texts, generously. */
@@ -130,8 +130,8 @@ async function read(transfer: Transfer, bytesMax: number, sink: MessageSink): Pr
 }
 
 function readHeader(root: Buffer, { size, mode, mtimeS }: ArtifactEntry) {
-  const { path, pathBytes } = wirePath(root);
-  return { path, pathBytes, size: count(size), mode, mtimeUnixS: BigInt(mtimeS), mimeType: mimeTypeOf(path) };
+  const { path, rawPath } = wirePath(root);
+  return { path, rawPath, size: count(size), mode, mtimeUnixS: BigInt(mtimeS), mimeType: mimeTypeOf(path) };
 }
 
 async function list(transfer: Transfer, entriesMax: number): Promise<Uint8Array> {
@@ -143,8 +143,7 @@ async function list(transfer: Transfer, entriesMax: number): Promise<Uint8Array>
     else if (record.kind === "entry") {
       check.check(record.entry);
       const entry = wireEntry(within(root, record.entry.name), record.entry);
-      bytes +=
-        ENTRY_BYTES + Buffer.byteLength(entry.path) + entry.pathBytes.length + Buffer.byteLength(entry.linkTarget);
+      bytes += ENTRY_BYTES + Buffer.byteLength(entry.path) + entry.rawPath.length + Buffer.byteLength(entry.linkTarget);
       if (bytes > RESPONSE_BYTES_MAX) {
         truncated = true;
         break;
@@ -199,12 +198,12 @@ function downloading(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return serve(call.request, sink, { principal: principalOf(call), gone: gone.signal });
+        return serve(call.request, sink, callerOf(call, gone.signal));
       })
       .then(
         () => call.end(),
         (error: unknown) => {
-          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log));
+          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);
@@ -227,12 +226,12 @@ function uploading(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return serve(source, { principal: principalOf(call), gone: gone.signal });
+        return serve(source, callerOf(call, gone.signal));
       })
       .then(
         (response) => callback(null, asBuffer(response)),
         (error: unknown) => {
-          if (!call.cancelled) callback(grpcStatusOf(error, options.log));
+          if (!call.cancelled) callback(grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);

@@ -11,7 +11,7 @@ import { type Reason, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import { ANYONE, type Principal } from "../core/principal.js";
 import type { Refusal, Refusals } from "./refusals.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
 import type { TokenBook } from "./token-book.js";
 
 export interface AuthenticationOptions {
@@ -22,6 +22,7 @@ export interface AuthenticationOptions {
   /** Of which a flood of bad tokens leaves little in the log. */
   readonly refusals: Refusals;
   readonly log: Logger;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 /** Probes of load balancers and orchestrators have no token, and learn nothing but whether the server serves. */
@@ -50,7 +51,7 @@ export function authentication(options: AuthenticationOptions): ServerIntercepto
               if (error instanceof SwitchyardError && isRefusal(error.reason)) {
                 options.refusals.add(REFUSAL[error.reason], { peer: call.getPeer() });
               }
-              call.sendStatus(grpcStatusOf(error, options.log));
+              call.sendStatus(grpcStatusOf(error, options.log, options.onRefused));
               return;
             }
             metadata.remove(AUTHORIZATION);

@@ -4,6 +4,7 @@ import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
 import type { Logger } from "../core/log.js";
+import type { CallStatus } from "../core/outcome.js";
 import type { Directory } from "../trajectory/session.js";
 import { artifactHandlers } from "./artifacts.js";
 import { authentication, principalOf } from "./authentication.js";
@@ -15,10 +16,13 @@ import { rawArtifactService, rawToolService, type StreamCall } from "./raw-servi
 import { addReflection } from "./reflection.js";
 import { Refusals } from "./refusals.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
+import type { StatusReader } from "./server-status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { StatusWatches, type WatchHandler } from "./status-watches.js";
 import { TokenBook } from "./token-book.js";
+import { traceParentOf } from "./trace-parent.js";
 import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
-import { type StatusReader, type ToolLister, unaryHandlers } from "./unary.js";
+import { type ToolLister, unaryHandlers } from "./unary.js";
 
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
@@ -49,6 +53,10 @@ export interface GrpcServerOptions {
   readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number };
   /** Absent: plain text. */
   readonly certificates?: CertificateKeeper | undefined;
+  /** Told of each call that is rejected on a stream. */
+  readonly onRejected?: ((status: CallStatus) => void) | undefined;
+  /** Told of each request and stream that ends with an error. */
+  readonly onRefused?: OnRefused | undefined;
   /** For tests. */
   readonly stream?: Partial<Pick<StreamOptions, keyof typeof STREAM_DEFAULTS>>;
 }
@@ -64,6 +72,7 @@ export class GrpcServer {
   readonly #streams: LiveStreams;
   /** Of requests; those of connections are the listener's. */
   readonly #refusals: Refusals;
+  readonly #watches: StatusWatches;
   /** Under way, streams of trajectories aside. */
   #requests = 0;
   #onIdle: (() => void) | undefined;
@@ -74,6 +83,7 @@ export class GrpcServer {
     const { tokens = new TokenBook([], clock), certificates } = options;
     this.#refusals = new Refusals(clock, log);
     this.#streams = new LiveStreams({ streamsMax, allowanceOf: (principal) => tokens.allowanceOf(principal) });
+    const { onRejected, onRefused } = options;
     this.#server = new Server({
       ...CHANNEL_OPTIONS,
       "grpc.keepalive_time_ms": keepalive.intervalMs,
@@ -84,6 +94,7 @@ export class GrpcServer {
           clientCertificates: () => certificates?.current.clientCa !== undefined,
           refusals: this.#refusals,
           log,
+          onRefused,
         }),
       ],
     });
@@ -91,9 +102,13 @@ export class GrpcServer {
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const onConnection = injector.injectConnection.bind(injector);
     this.#listener = new Listener({ clock, log, certificates, onConnection });
-    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
+    const common = { directory, clock, log, announcement, onRejected, onRefused };
+    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, ...common };
+    const readStatus = () => ({ ...options.status.readStatus(), streams: this.#streams.size });
+    this.#watches = new StatusWatches({ ...options, readStatus });
     const counted = {
       ...options,
+      readStatus,
       onStart: () => {
         this.#requests += 1;
       },
@@ -103,8 +118,9 @@ export class GrpcServer {
       },
     };
     this.#server.addService(rawArtifactService(), { ...artifactHandlers(counted) });
-    const unary = unaryHandlers(counted);
-    this.#server.addService(rawToolService(), { ...unary, runTrajectory: (call: StreamCall) => this.#serve(call) });
+    const runTrajectory = (call: StreamCall) => this.#serve(call);
+    const watchStatus: WatchHandler = (call) => this.#watches.serve(call, principalOf(call));
+    this.#server.addService(rawToolService(), { ...unaryHandlers(counted), runTrajectory, watchStatus });
     this.#health.addToServer(this.#server);
     if (reflection) addReflection(this.#server);
   }
@@ -129,6 +145,7 @@ export class GrpcServer {
    */
   async close(graceMs: number): Promise<void> {
     this.#setHealth("NOT_SERVING");
+    this.#watches.close();
     this.#listener.close();
     this.#refusals.close();
     const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
@@ -154,11 +171,12 @@ export class GrpcServer {
       this.#streams.requireRoom(principalOf(call));
     } catch (error) {
       call.on("error", () => {});
-      call.emit("error", grpcStatusOf(error, this.#options.log));
+      call.emit("error", grpcStatusOf(error, this.#options.log, this.#options.onRefused));
       return;
     }
     const principal = principalOf(call);
-    const stream = serveTrajectory(call, principal, this.#streamOptions);
+    const traceParent = traceParentOf(call.metadata);
+    const stream = serveTrajectory(call, principal, { ...this.#streamOptions, traceParent });
     this.#streams.add(principal, stream);
     call.once("close", () => {
       this.#streams.remove(principal, stream);

@@ -9,6 +9,8 @@ const HANDSHAKE_MS = 20_000;
 
 export class TlsGate {
   #server: Server;
+  /** Where the connection came from that closed last: that which a refused client certificate closed has no address any more. */
+  #closed: string | undefined;
 
   constructor(
     certificates: Certificates,
@@ -23,6 +25,10 @@ export class TlsGate {
   }
 
   enter(socket: Socket): void {
+    const { remoteAddress } = socket;
+    socket.once("close", () => {
+      this.#closed = remoteAddress;
+    });
     this.#server.emit("connection", socket);
   }
 
@@ -46,7 +52,7 @@ export class TlsGate {
   }
 
   #refuse(error: NodeJS.ErrnoException, socket: TLSSocket): void {
-    const { remoteAddress: peer, authorizationError } = socket;
+    const { remoteAddress: peer = this.#closed, authorizationError } = socket;
     if (authorizationError) {
       const fields = { peer, reason: String(authorizationError) };
       this.refusals.add("connection refused: the client certificate is not good", fields);

@@ -5,12 +5,15 @@ import type { StatusObject } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import type { CallStatus } from "../core/outcome.js";
 import type { Principal } from "../core/principal.js";
+import type { TraceParent } from "../core/trace.js";
 import type { Attachment, Directory, EventSink, TrajectoryEvent } from "../trajectory/session.js";
 import { type ClientFrame, decodeFrame } from "./conversion.js";
 import { FrameWriter, type WritableCall } from "./frame-writer.js";
 import { type Announcement, encodeFrame, type ServerFrame } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { belongingTo } from "./trace-parent.js";
 import { asBuffer } from "./wire.js";
 
 /** Messages are bytes on both sides, so that decoding and encoding errors are ours to answer. */
@@ -36,6 +39,11 @@ export interface StreamOptions {
   readonly pressureFrames: number;
   /** With so many, it ends with LIMIT_REACHED; nothing is lost, as results stay in the ledger. */
   readonly framesMax: number;
+  /** Of the stream's metadata, for calls that name none themselves. */
+  readonly traceParent?: TraceParent | undefined;
+  /** Told of each call that is rejected, and why the stream ended with an error. */
+  readonly onRejected?: ((status: CallStatus) => void) | undefined;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 export const STREAM_DEFAULTS = {
@@ -86,13 +94,14 @@ class TrajectoryStream implements EventSink, LiveStream {
       onWritten: (frame) => (frame.kind === "output" ? () => frame.piece.taken() : undefined),
       onPressure: (high) => (high ? call.pause() : call.resume()),
       onOverflow: () => this.#onOverflow(),
-      onEncodeError: (error, frame) => options.log.error({ err: error, kind: frame.kind }, "frame not encoded"),
+      onEncodeError: (error, frame) => options.log.error({ err: error, frame: frame.kind }, "frame not encoded"),
     });
   }
 
   // As EventSink.
 
   event(event: TrajectoryEvent): void {
+    if (event.kind === "rejected") this.#options.onRejected?.(event.status);
     this.#writer.push(event);
     if (event.kind === "opened") this.#writer.startHeartbeat();
   }
@@ -182,7 +191,7 @@ class TrajectoryStream implements EventSink, LiveStream {
 
   #driveCall({ call }: Extract<ClientFrame, { kind: "call" }>): void {
     try {
-      this.#attachment?.call(call);
+      this.#attachment?.call(belongingTo(this.#options.traceParent, call));
     } catch (error) {
       this.#reject(call.uniqId, error);
     }
@@ -226,7 +235,8 @@ class TrajectoryStream implements EventSink, LiveStream {
   }
 
   #statusOf(error: unknown): StatusObject {
-    return grpcStatusOf(error, this.#options.log);
+    const { log, onRefused } = this.#options;
+    return grpcStatusOf(error, log, onRefused);
   }
 }
 

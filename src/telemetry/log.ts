@@ -1,5 +1,6 @@
 // The server's log: JSON lines on stderr, because stdout is for the line that says the server is ready.
 import { destination, type Logger, pino } from "pino";
+import { FAULT_OF, type Outcome } from "../core/outcome.js";
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace";
 
@@ -24,5 +25,23 @@ export function createLog(verbosity: Verbosity): Logger {
       formatters: { level: (label) => ({ level: label }) },
     },
     destination({ dest: 2, sync: true }),
+  );
+}
+
+/** One line for each call that ended: how, and what it took, but nothing of what it said. */
+export function logCall(log: Logger, tool: string, outcome: Outcome, trajectoryId: string, uniqId: string): void {
+  const { status, queueMs, execMs, slotGeneration } = outcome;
+  log.debug(
+    {
+      trajectory_id: trajectoryId,
+      uniq_id: uniqId,
+      tool,
+      status,
+      fault: FAULT_OF[status],
+      queue_ms: Math.round(queueMs),
+      exec_ms: Math.round(execMs),
+      slot_generation: slotGeneration,
+    },
+    "call ended",
   );
 }

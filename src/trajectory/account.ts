@@ -55,6 +55,8 @@ export class Account {
   }
 }
 
+const NONE: ReadonlyMap<string, Trajectory> = new Map();
+
 export class Accounts {
   readonly #accounts = new Map<Principal, Account>();
 
@@ -73,6 +75,11 @@ export class Accounts {
 
   find(principal: Principal, trajectoryId: string): Trajectory | undefined {
     return this.#accounts.get(principal)?.trajectories.get(trajectoryId);
+  }
+
+  /** By trajectory_id. Asking makes no account. */
+  trajectoriesOf(principal: Principal): ReadonlyMap<string, Trajectory> {
+    return this.#accounts.get(principal)?.trajectories ?? NONE;
   }
 
   /** All trajectories, whoever's. */

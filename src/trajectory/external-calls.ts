@@ -3,6 +3,7 @@
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
+import type { CallTrace } from "../core/trace.js";
 import type { ExternalPlan } from "../tools/catalogue.js";
 import type { HeldSlot, SlotHolder } from "./slot-holder.js";
 import type { TrajectoryIdentity } from "./surroundings.js";
@@ -13,6 +14,7 @@ export interface ExternalCall {
   readonly queueTimeoutS: number;
   /** Run only in that life of the slot. */
   readonly slotGeneration?: number;
+  readonly trace?: CallTrace;
   onStarted(): void;
   settle(outcome: Outcome): void;
 }
@@ -113,6 +115,7 @@ export class ExternalCalls {
     }
     item.timer.cancel();
     item.startedAt = this.options.clock.now();
+    item.call.trace?.started();
     item.call.onStarted();
     return slot && { id: slot.id, address: slot.address };
   }

@@ -96,6 +96,24 @@ export interface TrajectoryKey {
   readonly resumeToken: string;
 }
 
+/** One trajectory at a glance. */
+export interface TrajectoryOverview {
+  readonly trajectoryId: string;
+  readonly pool: string;
+  readonly group: string;
+  /** Whether a stream, an Execute or a transfer holds it; else its lease does. */
+  readonly attached: boolean;
+  readonly callsQueued: number;
+  readonly callsRunning: number;
+  /** Accepted in this life. */
+  readonly callsTotal: number;
+  /** 0 without a slot. */
+  readonly slotGeneration: number;
+  readonly ageMs: number;
+  readonly leaseLeftMs: number | undefined;
+  readonly idleMs: number;
+}
+
 /**
  * All trajectories of one server, as grpc/ uses them. A principal sees none but its own: another's are TRAJECTORY_UNKNOWN.
  * Methods throw or reject with SwitchyardError.
@@ -112,4 +130,6 @@ export interface Directory {
     principal: Principal,
     request: ReleaseRequest,
   ): Promise<{ readonly released: number; readonly wiped: boolean }>;
+  /** The `max` most active ones of a principal's, and how many it has. */
+  list(principal: Principal, max: number): { readonly total: number; readonly shown: readonly TrajectoryOverview[] };
 }

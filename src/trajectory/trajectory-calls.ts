@@ -5,7 +5,9 @@ import type { Call } from "../core/call.js";
 import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputPiece } from "../core/output.js";
+import type { CallTrace } from "../core/trace.js";
 import { completeOutcome, type Plan } from "../tools/catalogue.js";
+import type { Activity } from "./activity.js";
 import { readContext } from "./call-context.js";
 import { CallQueue } from "./call-queue.js";
 import { ExternalCalls } from "./external-calls.js";
@@ -41,8 +43,9 @@ export class TrajectoryCalls {
 
   constructor(
     private readonly around: TrajectorySurroundings,
-    identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId">,
+    private readonly identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId" | "pool">,
     slot: SlotHolder,
+    private readonly activity: Activity,
     private readonly events: TrajectoryCallsEvents,
   ) {
     this.#ledger = new Ledger(around.ledger, (uniqIds) => {
@@ -93,6 +96,7 @@ export class TrajectoryCalls {
   restore(slot: HeldSlot, slotGeneration: number, calls: readonly AdoptedCall[]): void {
     for (const call of calls) {
       const entry = this.#ledger.restore(call);
+      this.activity.restored(entry !== undefined);
       if (!entry) continue;
       const { metadata, ...numbers } = readContext(call.context);
       const finish = (outcome: Outcome) =>
@@ -184,25 +188,29 @@ export class TrajectoryCalls {
   }
 
   #begin(call: Call, entry: Entry): void {
-    const { counters, plan, queueTimeoutS } = this.around;
-    counters.total += 1;
-    counters.queued += 1;
+    const { plan, queueTimeoutS } = this.around;
+    this.activity.accepted();
     this.#hold(entry.bytes);
     const planned = plan(call);
     const kind = kindOf(planned, call);
-    if (this.#going === "draining")
-      return this.#finish(entry, kind, failedOutcome("NOT_STARTED", shuttingDown().message));
-    if (planned.kind === "done") return this.#finish(entry, kind, planned.outcome);
+    const trace = this.#follow(call, kind, planned);
+    const settle = (outcome: Outcome) => {
+      trace?.ended(outcome);
+      this.#finish(entry, kind, outcome);
+    };
+    if (this.#going === "draining") return settle(failedOutcome("NOT_STARTED", shuttingDown().message));
+    if (planned.kind === "done") return settle(planned.outcome);
     const common = {
       uniqId: call.uniqId,
       queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
       ...(call.slotGeneration !== undefined && { slotGeneration: call.slotGeneration }),
       ...(call.streamOutput && entry.forStream && { output: this.output.sinkOf(call.uniqId) }),
+      ...(trace && { trace }),
       onStarted: () => {
         entry.state = "running";
-        counters.queued -= 1;
+        this.activity.started();
       },
-      settle: (outcome: Outcome) => this.#finish(entry, kind, outcome),
+      settle,
     };
     if (planned.kind === "external") return this.#external.push({ ...common, plan: planned.plan });
     this.#queue.push({
@@ -212,6 +220,13 @@ export class TrajectoryCalls {
       plan: planned.plan,
       ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
     });
+  }
+
+  #follow(call: Call, tool: string, planned: Plan): CallTrace | undefined {
+    const { uniqId, traceParent } = call;
+    const { trajectoryId, pool } = this.identity;
+    const waits = planned.kind !== "done";
+    return this.around.tracer?.begin({ trajectoryId, uniqId, pool, tool, waits, parent: traceParent });
   }
 
   #hold(bytes: number): void {
@@ -237,9 +252,9 @@ export class TrajectoryCalls {
 
   #finish(entry: Entry, kind: string, outcome: Outcome): void {
     const { counters, onFinished } = this.around;
-    if (entry.state === "queued") counters.queued -= 1;
+    this.activity.ended(entry.state === "queued");
     if (!isSuccess(outcome)) counters.errors += 1;
-    onFinished?.(kind, outcome);
+    onFinished?.(kind, outcome, this.identity.trajectoryId, entry.uniqId);
     this.#hold(-entry.bytes);
     this.#ledger.finish(entry, outcome);
     this.output.ended(entry.uniqId);

@@ -1,16 +1,19 @@
 // All trajectories of one server: found by principal and id, guarded by their tokens, forgotten when they end.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AdoptedLease } from "../backend/backend.js";
-import type { Transfer, TransferRequest } from "../core/artifacts.js";
+import type { Transfer, TransferRequest, TransferWork } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
-import type { Clock, Timer } from "../core/clock.js";
+import type { Clock } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
 import { type AllowanceOf, type Principal, UNLIMITED } from "../core/principal.js";
+import type { CallTracer } from "../core/trace.js";
+import { waitAtMost } from "../core/wait-at-most.js";
 import type { Catalogue } from "../tools/catalogue.js";
 import { type Account, Accounts } from "./account.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
+import { mostActive } from "./most-active.js";
 import type {
   Attachment,
   Directory,
@@ -19,10 +22,11 @@ import type {
   OpenRequest,
   ReleaseRequest,
   TrajectoryKey,
+  TrajectoryOverview,
 } from "./session.js";
 import type { HeldSlot } from "./slot-holder.js";
 import type { PoolSlots } from "./slot-quota.js";
-import type { CallCounters, Follow, TrajectoryIdentity } from "./surroundings.js";
+import type { CallCounters, Follow, OnFinished, TrajectoryIdentity } from "./surroundings.js";
 import { Trajectory } from "./trajectory.js";
 
 export interface DirectoryOptions {
@@ -41,8 +45,11 @@ export interface DirectoryOptions {
   readonly lifetimeS: number;
   /** What each principal may have; no limits when absent. */
   readonly allowanceOf?: AllowanceOf;
-  /** Told of each call that ended: of its tool, in one of few words, and of its outcome. */
-  readonly onFinished?: (kind: string, outcome: Outcome) => void;
+  /** Told of each call that ended. */
+  readonly onFinished?: OnFinished;
+  /** Told of each transfer that began. */
+  readonly onTransfer?: (kind: TransferWork["kind"]) => void;
+  readonly tracer?: CallTracer | undefined;
 }
 
 /** Trajectories alive at once, streams or not. */
@@ -67,6 +74,13 @@ export class TrajectoryDirectory implements Directory {
   get ledgerBytes(): number {
     let sum = 0;
     for (const { ledgerBytes } of this.#accounts.all()) sum += ledgerBytes;
+    return sum;
+  }
+
+  /** Transfers under way. */
+  get transfers(): number {
+    let sum = 0;
+    for (const { transfers } of this.#accounts.all()) sum += transfers;
     return sum;
   }
 
@@ -99,7 +113,9 @@ export class TrajectoryDirectory implements Directory {
 
   transfer(principal: Principal, { trajectoryId, resumeToken }: TrajectoryKey, request: TransferRequest): Transfer {
     this.#checkOpen();
-    return this.#named(principal, trajectoryId, resumeToken).transfer(request);
+    const transfer = this.#named(principal, trajectoryId, resumeToken).transfer(request);
+    this.options.onTransfer?.(request.work.kind);
+    return transfer;
   }
 
   async release(
@@ -112,6 +128,12 @@ export class TrajectoryDirectory implements Directory {
         : [this.#named(principal, target.trajectoryId, resumeToken)];
     const wiped = await Promise.all(members.map((trajectory) => trajectory.release(resetWorkspace)));
     return { released: members.length, wiped: wiped.every(Boolean) && members.length > 0 };
+  }
+
+  list(principal: Principal, max: number): { total: number; shown: TrajectoryOverview[] } {
+    const trajectories = this.#accounts.trajectoriesOf(principal);
+    const shown = mostActive(trajectories.values(), max).map((trajectory) => trajectory.overview());
+    return { total: trajectories.size, shown };
   }
 
   /** Goes on with a trajectory that an earlier server had. False: there is one of that name. */
@@ -146,12 +168,7 @@ export class TrajectoryDirectory implements Directory {
     const drained = Promise.all(
       trajectories.map((trajectory) => (handover ? trajectory.handOver(goAway) : trajectory.drain(goAway))),
     );
-    let timer: Timer | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = this.options.clock.after(graceMs, resolve);
-    });
-    await Promise.race([drained, over]);
-    timer?.cancel();
+    await waitAtMost(graceMs, drained, this.options.clock);
     const error = new SwitchyardError("SHUTTING_DOWN", reason);
     if (handover) for (const trajectory of trajectories) trajectory.leave(error);
     else await Promise.all(trajectories.map((trajectory) => trajectory.shutDown(error)));
@@ -210,6 +227,7 @@ export class TrajectoryDirectory implements Directory {
       counters: this.counters,
       onFinished: this.options.onFinished,
       onEnded: () => this.#accounts.forget(trajectory),
+      tracer: this.options.tracer,
     };
     const trajectory: Trajectory = new Trajectory(identity, leaseS, around, life);
     account.trajectories.set(trajectoryId, trajectory);
@@ -226,7 +244,7 @@ export class TrajectoryDirectory implements Directory {
   /** Those of a group that the token owns; another's stay as they are. */
   #ofGroup(principal: Principal, group: string, token: string): Trajectory[] {
     const right = hash(token);
-    return [...this.#accounts.of(principal).trajectories.values()].filter(
+    return [...this.#accounts.trajectoriesOf(principal).values()].filter(
       ({ identity }) => identity.group === group && timingSafeEqual(identity.tokenHash, right),
     );
   }

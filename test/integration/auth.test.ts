@@ -41,7 +41,11 @@ function ask(client: Client, path: string, authorization?: string): Promise<Serv
   if (authorization !== undefined) metadata.set("authorization", authorization);
   const call = client.makeBidiStreamRequest(path, bytes, bytes, metadata);
   return new Promise((resolve) => {
-    call.on("data", () => undefined);
+    // One that was let in may go on for ever.
+    call.on("data", () => {
+      call.cancel();
+      resolve(undefined);
+    });
     call.on("error", (error: ServiceError) => resolve(error));
     call.on("end", () => setImmediate(() => resolve(undefined)));
     call.end(Buffer.alloc(0));

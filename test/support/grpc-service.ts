@@ -68,6 +68,10 @@ export class TestDirectory implements Directory {
     return this.onTransfer();
   }
 
+  list(): ReturnType<Directory["list"]> {
+    return { total: 0, shown: [] };
+  }
+
   async release(_principal: Principal, request: ReleaseRequest): Promise<{ released: number; wiped: boolean }> {
     if ("group" in request.target) return { released: 2, wiped: request.resetWorkspace };
     throw new SwitchyardError("TRAJECTORY_UNKNOWN", `no trajectory ${request.target.trajectoryId}`);
@@ -157,7 +161,9 @@ export async function startService(options: Partial<GrpcServerOptions> = {}): Pr
         totalRequests: 2,
         totalErrors: 3,
         batches: 4,
+        batchedCalls: 2,
         meanBatchSize: 0.5,
+        trajectories: 1,
         pools: [],
       }),
     },

@@ -126,7 +126,7 @@ export class Flight {
   /** Handed to the runner. */
   start(): this {
     this.started = true;
-    this.entry.onStarted();
+    this.entry.onStarted(1);
     return this;
   }
 

@@ -102,6 +102,7 @@ describe("configuration: values", () => {
       tls: { cert: "", key: "", client_ca: "" },
       insecure_listen: false,
       http: { listen: "" },
+      tracing: { endpoint: "", sample_ratio: 1, service_name: "switchyard", headers: {} },
       log: { level: "info" },
     });
   });
