@@ -50,9 +50,9 @@ export class Reloader {
       if (paths.length === 0 && !row.always) continue;
       if (await this.#apply(row, config, paths)) reloaded.push(...paths.map(nameOf));
     }
-    this.log.info({ reloaded }, "configuration reloaded");
     const waiting = changed.filter((path) => !this.table.some((row) => concerns(row, path))).map(nameOf);
     if (waiting.length > 0) this.log.warn({ options: waiting }, `needs a restart: ${waiting.join(", ")}`);
+    this.log.info({ reloaded }, "configuration reloaded");
   }
 
   async #apply(row: Reloadable, config: Config, paths: readonly OptionPath[]): Promise<boolean> {

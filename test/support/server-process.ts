@@ -85,8 +85,9 @@ export class ServerProcess {
     writeFileSync(this.#configFile, stringify(settings));
   }
 
-  /** Sends SIGHUP, and resolves with the log line that says what came of it, and those before that one. */
-  async reload(): Promise<string> {
+  /** Sends SIGHUP, after new settings if there are any. Resolves with what it logged of it. */
+  async reload(settings?: object): Promise<string> {
+    if (settings !== undefined) this.configure(settings);
     const from = this.#stderr.length;
     this.#child.kill("SIGHUP");
     await this.logged(/"msg":"configuration (not )?reloaded/, from);
@@ -107,9 +108,9 @@ export class ServerProcess {
     }
   }
 
-  /** How much it has logged: a place for `logged`. */
-  get logLength(): number {
-    return this.#stderr.length;
+  /** All that it has logged. */
+  get stderr(): string {
+    return this.#stderr;
   }
 
   kill(signal: NodeJS.Signals): Promise<Exit> {
