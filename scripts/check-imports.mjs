@@ -24,7 +24,20 @@ const FOLDERS = {
   client: ["core", ...PUBLIC_PROTO],
   telemetry: ["core"],
   config: ["core"],
-  cli: ["core", "config", "telemetry", "client", "grpc", "trajectory", "tools", "batch", "pool", "backend", "link"],
+  cli: [
+    "core",
+    "config",
+    "telemetry",
+    "client",
+    "grpc",
+    "artifacts",
+    "trajectory",
+    "tools",
+    "batch",
+    "pool",
+    "backend",
+    "link",
+  ],
 };
 
 /** Package (or scope, with a closing slash) to the only folders that may import it. Others are free where not CLOSED. */
@@ -33,7 +46,7 @@ const PACKAGES = {
   "grpc-health-check": ["grpc"],
   "@modelcontextprotocol/": ["tools/external"],
   undici: ["tools/external"],
-  "tar-stream": ["artifacts", "backend/docker"],
+  "tar-stream": ["artifacts", "backend/docker", "cli/client"],
   "mime-types": ["artifacts"],
   dockerode: ["backend/docker"],
   commander: ["cli"],

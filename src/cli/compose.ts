@@ -9,21 +9,29 @@ import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
 import type { CallTracer } from "../core/trace.js";
 import { GrpcServer } from "../grpc/server.js";
+import type { TokenBook } from "../grpc/token-book.js";
 import { Pool } from "../pool/pool.js";
 import { logCall } from "../telemetry/log.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { Catalogue } from "../tools/catalogue.js";
 import type { ExternalTools } from "../tools/external/external-tools.js";
 import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import { makeTokenBook, reloadTokens } from "./auth.js";
 import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
+import { makeSecurity, type Security } from "./security.js";
 import type { Service } from "./service.js";
 import { makeTracing } from "./traced.js";
 import { serveHttp } from "./watched.js";
 
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
+
+/** What decides who may come in, and what they may have. */
+interface Guards extends Pick<Security, "certificates"> {
+  readonly tokens: TokenBook;
+}
 
 /** Who is told of what the server does. */
 interface Watchers {
@@ -40,6 +48,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     const uids = await UidBlock.claim();
     undo.push(uids.release);
+    const security = await makeSecurity(config, log);
+    undo.push(security.close);
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
     const serverId = randomUUID();
@@ -56,8 +66,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
     const watchers = { metrics, tracer: tracing?.tracer, log };
-    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, watchers);
-    const server = makeServer(config, serverId, pools, batcher, catalogue, directory, watchers);
+    const guards = { tokens: makeTokenBook(config), certificates: security.certificates };
+    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, guards, watchers);
+    const server = makeServer(config, serverId, pools, batcher, catalogue, directory, guards, watchers);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
@@ -84,6 +95,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
+      reloadable: [...security.reloadable, reloadTokens(guards.tokens, () => directory.allowancesChanged())],
     };
   } catch (error) {
     await takeBack(undo, log);
@@ -125,7 +137,13 @@ function goOnWith(
   }
 }
 
-function makeTrajectories(config: Config, pools: readonly Pool[], external: ExternalTools, watchers: Watchers) {
+function makeTrajectories(
+  config: Config,
+  pools: readonly Pool[],
+  external: ExternalTools,
+  guards: Guards,
+  watchers: Watchers,
+) {
   const { metrics, log } = watchers;
   const batcher = new Batcher<Runner>({
     clock: systemClock,
@@ -147,7 +165,7 @@ function makeTrajectories(config: Config, pools: readonly Pool[], external: Exte
     disabled: config.tools.disabled,
     external,
   });
-  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, watchers) };
+  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, guards, watchers) };
 }
 
 function makeDirectory(
@@ -155,6 +173,7 @@ function makeDirectory(
   pools: readonly Pool[],
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
+  { tokens }: Guards,
   { metrics, tracer, log }: Watchers,
 ) {
   const { limits, lease, timeouts } = config;
@@ -173,9 +192,10 @@ function makeDirectory(
     leaseMaxS: lease.max_s,
     queueTimeoutS: timeouts.queue_s,
     lifetimeS: limits.trajectory_lifetime_s,
+    allowanceOf: (principal) => tokens.allowanceOf(principal),
     onFinished: (tool, outcome, trajectoryId, uniqId) => {
       metrics.callFinished(tool, outcome);
-      if (log.isLevelEnabled("debug")) logCall(log, tool, outcome, trajectoryId, uniqId);
+      logCall(log, tool, outcome, trajectoryId, uniqId);
     },
     onTransfer: (kind) => metrics.transferBegan(kind),
     tracer,
@@ -189,6 +209,7 @@ function makeServer(
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
+  { tokens, certificates }: Guards,
   { metrics, log }: Watchers,
 ): GrpcServer {
   const startedMs = performance.now();
@@ -204,7 +225,9 @@ function makeServer(
         totalRequests: directory.counters.total,
         totalErrors: directory.counters.errors,
         batches: batcher.stats.batches,
+        batchedCalls: batcher.stats.calls,
         meanBatchSize: batcher.stats.meanBatchSize,
+        trajectories: directory.size,
         pools: pools.map((pool) => ({ ...pool.status(), isolation: pool.status().isolation ?? "" })),
       }),
     },
@@ -219,6 +242,10 @@ function makeServer(
       leaseMaxS: config.lease.max_s,
     },
     streamsMax: config.limits.streams_max,
+    tokens,
+    clientCertificates: config.tls.client_ca !== "",
+    reflection: config.reflection,
+    certificates,
     onRejected: (status) => metrics.rejected(status),
     onRefused: (reason) => metrics.refused(reason),
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },

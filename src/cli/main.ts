@@ -2,9 +2,11 @@
 // The `switchyard` command: commands and their flags, nothing else.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
+import { addClientCommands } from "./client-commands.js";
 import { DOCTOR_HELP, doctor } from "./doctor.js";
 import { packageVersion } from "./package.js";
 import { type ServeFlags, serve } from "./serve.js";
+import { token } from "./token.js";
 
 const program = new Command("switchyard")
   .description("Runs the tool calls of RL rollouts that arrive on gRPC streams")
@@ -45,5 +47,14 @@ configured("doctor", "Check whether the server could run here, and say what to d
   .action(({ json, ...given }: Given & { json?: boolean }) =>
     doctor({ ...serveFlags(given), ...(json !== undefined && { json }) }),
   );
+
+program
+  .command("token")
+  .argument("[name]", "whose requests they are that come with it")
+  .description("Make a bearer token, and what of it goes into the configuration")
+  .option("--json", "print name, token and sha256 as a JSON object")
+  .action(token);
+
+addClientCommands(program);
 
 await program.parseAsync();

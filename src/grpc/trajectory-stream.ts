@@ -6,6 +6,7 @@ import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import type { CallStatus } from "../core/outcome.js";
+import type { Principal } from "../core/principal.js";
 import type { TraceParent } from "../core/trace.js";
 import type { Attachment, Directory, EventSink, TrajectoryEvent } from "../trajectory/session.js";
 import { type ClientFrame, decodeFrame } from "./conversion.js";
@@ -60,8 +61,8 @@ export interface LiveStream {
 }
 
 /** Serves the call until its end. */
-export function serveTrajectory(call: TrajectoryCall, options: StreamOptions): LiveStream {
-  const stream = new TrajectoryStream(call, options);
+export function serveTrajectory(call: TrajectoryCall, principal: Principal, options: StreamOptions): LiveStream {
+  const stream = new TrajectoryStream(call, principal, options);
   call.on("data", (bytes: Buffer) => stream.onMessage(bytes));
   call.on("end", () => stream.onHalfClose());
   call.on("cancelled", () => stream.onGone());
@@ -80,7 +81,11 @@ class TrajectoryStream implements EventSink, LiveStream {
   #over = false;
   #left = false;
 
-  constructor(call: TrajectoryCall, options: StreamOptions) {
+  constructor(
+    call: TrajectoryCall,
+    private readonly principal: Principal,
+    options: StreamOptions,
+  ) {
     this.#options = options;
     this.#writer = new FrameWriter<ServerFrame>(call, {
       ...options,
@@ -179,7 +184,7 @@ class TrajectoryStream implements EventSink, LiveStream {
     if (this.#opened)
       throw new SwitchyardError("PROTOCOL_BROKEN", "a second open: a stream has one, as its first frame");
     this.#opened = true;
-    this.#attachment = this.#options.directory.open(request, this);
+    this.#attachment = this.#options.directory.open(this.principal, request, this);
     // Its first events may have been too many for this stream, before there was an attachment to detach.
     if (this.#left) this.#drive("detach", (attachment) => attachment.detach());
   }

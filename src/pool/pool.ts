@@ -5,6 +5,7 @@ import type { AdoptedContainer, Backend, Isolation } from "../backend/backend.js
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError, withContext } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import { ANYONE, type Principal } from "../core/principal.js";
 import { acquireFailed, acquireShutDown } from "./acquire-error.js";
 import { adviseStart, afterFailure, CLOSED, isOpen } from "./breaker.js";
 import { type PoolLimits, poolLimits } from "./limits.js";
@@ -27,7 +28,8 @@ export interface PoolOptions {
 }
 
 export interface AcquireOptions {
-  /** Slots go round robin over the groups that wait. */
+  /** Slots go round robin over the principals that wait, and within each over its groups; ANYONE when absent. */
+  readonly principal?: Principal;
   readonly group: string;
   /** Ends the waiting: acquire rejects with its reason. Without effect once a slot was granted. */
   readonly signal?: AbortSignal;
@@ -102,9 +104,9 @@ export class Pool {
   }
 
   /** Rejects with ACQUIRE_FAILED or SANDBOX_UNAVAILABLE when no container will start, SHUTTING_DOWN, or the signal's reason. */
-  acquire({ group, signal }: AcquireOptions): Promise<LeasedSlot> {
+  acquire({ principal = ANYONE, group, signal }: AcquireOptions): Promise<LeasedSlot> {
     if (this.#closing) return Promise.reject(acquireShutDown());
-    const slot = this.#waiters.wait(group, signal);
+    const slot = this.#waiters.wait(principal, group, signal);
     this.#tend();
     return slot;
   }

@@ -4,11 +4,22 @@ import { FAULT_OF, type Outcome } from "../core/outcome.js";
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace";
 
+/** The least severe level that is logged, for a logger and all its children; it may change while they are in use. */
+export interface Verbosity {
+  level: LogLevel;
+}
+
 /** Writes synchronously, so that the last lines before an exit are not lost. */
-export function createLog(level: LogLevel): Logger {
+export function createLog(verbosity: Verbosity): Logger {
   return pino(
     {
-      level,
+      // A child of pino's would keep the level that its parent had when it was made.
+      level: "trace",
+      hooks: {
+        logMethod(args, method, severity) {
+          if (severity >= (pino.levels.values[verbosity.level] ?? 0)) method.apply(this, args);
+        },
+      },
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },

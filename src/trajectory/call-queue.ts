@@ -68,7 +68,8 @@ export class CallQueue {
   push(call: QueuedCall): void {
     const { clock } = this.options;
     const timer = clock.after(call.queueTimeoutS * 1000, () => {
-      const why = `not started within the queue timeout of ${call.queueTimeoutS} s`;
+      const held = this.options.slot.whyWaiting;
+      const why = `not started within the queue timeout of ${call.queueTimeoutS} s${held ? `; ${held}` : ""}`;
       this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", `Failed to acquire slot: ${why}`));
     });
     const waiting: Waiting = { call, acceptedAt: clock.now(), timer };

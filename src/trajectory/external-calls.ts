@@ -6,6 +6,7 @@ import { failedOutcome, type Outcome } from "../core/outcome.js";
 import type { CallTrace } from "../core/trace.js";
 import type { ExternalPlan } from "../tools/catalogue.js";
 import type { HeldSlot, SlotHolder } from "./slot-holder.js";
+import type { TrajectoryIdentity } from "./surroundings.js";
 
 export interface ExternalCall {
   readonly uniqId: string;
@@ -19,7 +20,7 @@ export interface ExternalCall {
 }
 
 export interface ExternalCallsOptions {
-  readonly trajectoryId: string;
+  readonly identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId">;
   readonly clock: Clock;
   readonly slot: Pick<SlotHolder<HeldSlot>, "slot" | "generation">;
   /** Whether a call may start now; `pump` again when that changes. */
@@ -95,9 +96,9 @@ export class ExternalCalls {
   #run(item: Item): void {
     item.isHeld = false;
     const { call, abort } = item;
-    const { trajectoryId } = this.options;
+    const { principal, trajectoryId } = this.options.identity;
     const begin = () => this.#begin(item);
-    call.plan.run({ trajectoryId, uniqId: call.uniqId, signal: abort.signal, begin }).then(
+    call.plan.run({ principal, trajectoryId, uniqId: call.uniqId, signal: abort.signal, begin }).then(
       (outcome) => this.#settle(item, outcome),
       (error: unknown) => this.#settle(item, failure(error)),
     );

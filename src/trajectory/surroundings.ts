@@ -1,9 +1,11 @@
 // What a trajectory is told of itself and of the server around it.
+import { randomUUID } from "node:crypto";
 import type { Runner, SlotBinding } from "../backend/backend.js";
 import type { Call } from "../core/call.js";
 import type { Clock } from "../core/clock.js";
 import type { Outcome } from "../core/outcome.js";
 import type { OutputSink } from "../core/output.js";
+import type { Principal } from "../core/principal.js";
 import type { CallTracer } from "../core/trace.js";
 import type { Plan } from "../tools/catalogue.js";
 import type { Submit } from "./call-queue.js";
@@ -11,6 +13,7 @@ import type { LedgerLimits } from "./ledger.js";
 import type { SlotSource } from "./slot-holder.js";
 
 export interface TrajectoryIdentity {
+  readonly principal: Principal;
   readonly trajectoryId: string;
   readonly group: string;
   readonly pool: string;
@@ -21,6 +24,10 @@ export interface TrajectoryIdentity {
 
 /** What tells one life of a trajectory from the next. */
 export type Life = Pick<SlotBinding, "incarnation" | "beganUnixMs" | "streamEpoch">;
+
+export function newLife(beganUnixMs: number): Life {
+  return { incarnation: randomUUID(), beganUnixMs, streamEpoch: 0 };
+}
 
 /** Follows a call that its runner has already. */
 export type Follow = (call: {
@@ -54,6 +61,8 @@ export interface TrajectorySurroundings {
   readonly ledger: LedgerLimits;
   /** Of calls that are queued or running; at them new calls are refused. */
   readonly callBytes: { readonly trajectoryMax: number; readonly serverMax: number };
+  /** Counts a call that begins. Throws LIMIT_REACHED when they come faster than the principal may send them. */
+  readonly takeCall: () => void;
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
   readonly counters: CallCounters;

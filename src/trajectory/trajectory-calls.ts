@@ -7,6 +7,7 @@ import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputPiece } from "../core/output.js";
 import type { CallTrace } from "../core/trace.js";
 import { completeOutcome, type Plan } from "../tools/catalogue.js";
+import type { Activity } from "./activity.js";
 import { readContext } from "./call-context.js";
 import { CallQueue } from "./call-queue.js";
 import { ExternalCalls } from "./external-calls.js";
@@ -42,8 +43,9 @@ export class TrajectoryCalls {
 
   constructor(
     private readonly around: TrajectorySurroundings,
-    private readonly identity: Pick<TrajectoryIdentity, "trajectoryId" | "pool">,
+    private readonly identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId" | "pool">,
     slot: SlotHolder,
+    private readonly activity: Activity,
     private readonly events: TrajectoryCallsEvents,
   ) {
     this.#ledger = new Ledger(around.ledger, (uniqIds) => {
@@ -54,7 +56,7 @@ export class TrajectoryCalls {
     const { clock, submit } = around;
     const mayStart = () => !this.#ended && this.#going !== "handing over" && !this.#ledger.isFull;
     this.#queue = new CallQueue({ clock, slot, submit, mayStart });
-    this.#external = new ExternalCalls({ trajectoryId: identity.trajectoryId, clock, slot, mayStart });
+    this.#external = new ExternalCalls({ identity, clock, slot, mayStart });
   }
 
   get unfinished(): number {
@@ -94,6 +96,7 @@ export class TrajectoryCalls {
   restore(slot: HeldSlot, slotGeneration: number, calls: readonly AdoptedCall[]): void {
     for (const call of calls) {
       const entry = this.#ledger.restore(call);
+      this.activity.restored(entry !== undefined);
       if (!entry) continue;
       const { metadata, ...numbers } = readContext(call.context);
       const finish = (outcome: Outcome) =>
@@ -173,7 +176,7 @@ export class TrajectoryCalls {
   }
 
   #requireRoom({ bytes }: Call): void {
-    const { callBytes, counters } = this.around;
+    const { callBytes, counters, takeCall } = this.around;
     if (this.#going === "handing over") throw shuttingDown();
     if (this.#bytes + bytes > callBytes.trajectoryMax) {
       throw tooMuch(`this trajectory's calls that wait or run would have more than ${callBytes.trajectoryMax} bytes`);
@@ -181,12 +184,12 @@ export class TrajectoryCalls {
     if (counters.bytes + bytes > callBytes.serverMax) {
       throw tooMuch(`the calls of all trajectories that wait or run would have more than ${callBytes.serverMax} bytes`);
     }
+    takeCall();
   }
 
   #begin(call: Call, entry: Entry): void {
-    const { counters, plan, queueTimeoutS } = this.around;
-    counters.total += 1;
-    counters.queued += 1;
+    const { plan, queueTimeoutS } = this.around;
+    this.activity.accepted();
     this.#hold(entry.bytes);
     const planned = plan(call);
     const kind = kindOf(planned, call);
@@ -205,7 +208,7 @@ export class TrajectoryCalls {
       ...(trace && { trace }),
       onStarted: () => {
         entry.state = "running";
-        counters.queued -= 1;
+        this.activity.started();
       },
       settle,
     };
@@ -249,7 +252,7 @@ export class TrajectoryCalls {
 
   #finish(entry: Entry, kind: string, outcome: Outcome): void {
     const { counters, onFinished } = this.around;
-    if (entry.state === "queued") counters.queued -= 1;
+    this.activity.ended(entry.state === "queued");
     if (!isSuccess(outcome)) counters.errors += 1;
     onFinished?.(kind, outcome, this.identity.trajectoryId, entry.uniqId);
     this.#hold(-entry.bytes);

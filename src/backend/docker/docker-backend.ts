@@ -1,7 +1,6 @@
 // The Docker backend: containers through the Engine's API, the link over their attach stream, labels to find them again
 // and to go on with what a server that died left behind.
 import { createHash, randomBytes } from "node:crypto";
-import Docker from "dockerode";
 import { messageOf, SwitchyardError, withContext } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
 import { EPOCH_MAX } from "../../link/frames.js";
@@ -17,6 +16,7 @@ import {
   readLabels,
 } from "./container-options.js";
 import { DockerContainer, type Engine, removeContainer } from "./docker-container.js";
+import { Docker } from "./dockerode.js";
 import { ensureImage, statusCode } from "./image.js";
 import { RuntimeVolume } from "./runtime-volume.js";
 

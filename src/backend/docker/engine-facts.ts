@@ -1,7 +1,7 @@
 // What a Docker daemon says about itself, and what it holds of ours; for whoever judges whether pools can run on it.
 // It only asks, and changes nothing.
-import Docker from "dockerode";
 import { messageOf } from "../../core/errors.js";
+import { Docker } from "./dockerode.js";
 import { DEFAULT_IMAGE, hasImage } from "./image.js";
 import { findRuntimeVolume } from "./runtime-volume.js";
 

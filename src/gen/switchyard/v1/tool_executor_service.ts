@@ -12,8 +12,10 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
   type handleBidiStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -22,7 +24,7 @@ import {
 } from "@grpc/grpc-js";
 import { Struct } from "../../google/protobuf/struct.js";
 import { ToolCall, ToolResult } from "./call.js";
-import { GetStatusRequest, GetStatusResponse } from "./status.js";
+import { GetStatusRequest, GetStatusResponse, WatchStatusRequest, WatchStatusResponse } from "./status.js";
 import { RunTrajectoryRequest, RunTrajectoryResponse } from "./trajectory.js";
 
 /** One call and the trajectory that it belongs to. */
@@ -774,6 +776,24 @@ export const ToolExecutorServiceService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
+  /**
+   * What GetStatus says, and on request the caller's trajectories, now and then every `interval`, until the client
+   * cancels: for dashboards. A client that reads slowly misses messages, and the next one it gets is of that moment.
+   *
+   * Errors:
+   *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
+   */
+  watchStatus: {
+    path: "/switchyard.v1.ToolExecutorService/WatchStatus" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchStatusRequest): Buffer => Buffer.from(WatchStatusRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchStatusRequest => WatchStatusRequest.decode(value),
+    responseSerialize: (value: WatchStatusResponse): Buffer => Buffer.from(WatchStatusResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchStatusResponse => WatchStatusResponse.decode(value),
+  },
 } as const;
 
 export interface ToolExecutorServiceServer extends UntypedServiceImplementation {
@@ -839,6 +859,16 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
   listTools: handleUnaryCall<ListToolsRequest, ListToolsResponse>;
   /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /**
+   * What GetStatus says, and on request the caller's trajectories, now and then every `interval`, until the client
+   * cancels: for dashboards. A client that reads slowly misses messages, and the next one it gets is of that moment.
+   *
+   * Errors:
+   *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
+   */
+  watchStatus: handleServerStreamingCall<WatchStatusRequest, WatchStatusResponse>;
 }
 
 export interface ToolExecutorServiceClient extends Client {
@@ -965,6 +995,21 @@ export interface ToolExecutorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * What GetStatus says, and on request the caller's trajectories, now and then every `interval`, until the client
+   * cancels: for dashboards. A client that reads slowly misses messages, and the next one it gets is of that moment.
+   *
+   * Errors:
+   *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
+   */
+  watchStatus(request: WatchStatusRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchStatusResponse>;
+  watchStatus(
+    request: WatchStatusRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchStatusResponse>;
 }
 
 export const ToolExecutorServiceClient = makeGenericClientConstructor(
