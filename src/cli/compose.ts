@@ -195,7 +195,7 @@ function makeDirectory(
     allowanceOf: (principal) => tokens.allowanceOf(principal),
     onFinished: (tool, outcome, trajectoryId, uniqId) => {
       metrics.callFinished(tool, outcome);
-      if (log.isLevelEnabled("debug")) logCall(log, tool, outcome, trajectoryId, uniqId);
+      logCall(log, tool, outcome, trajectoryId, uniqId);
     },
     onTransfer: (kind) => metrics.transferBegan(kind),
     tracer,
