@@ -131,8 +131,8 @@ async function read(transfer: Transfer, bytesMax: number, sink: MessageSink): Pr
 }
 
 function readHeader(root: Buffer, { size, mode, mtimeS }: ArtifactEntry) {
-  const { path, pathBytes } = wirePath(root);
-  return { path, pathBytes, size: count(size), mode, mtimeUnixS: BigInt(mtimeS), mimeType: mimeTypeOf(path) };
+  const { path, rawPath } = wirePath(root);
+  return { path, rawPath, size: count(size), mode, mtimeUnixS: BigInt(mtimeS), mimeType: mimeTypeOf(path) };
 }
 
 async function list(transfer: Transfer, entriesMax: number): Promise<Uint8Array> {
@@ -144,8 +144,7 @@ async function list(transfer: Transfer, entriesMax: number): Promise<Uint8Array>
     else if (record.kind === "entry") {
       check.check(record.entry);
       const entry = wireEntry(within(root, record.entry.name), record.entry);
-      bytes +=
-        ENTRY_BYTES + Buffer.byteLength(entry.path) + entry.pathBytes.length + Buffer.byteLength(entry.linkTarget);
+      bytes += ENTRY_BYTES + Buffer.byteLength(entry.path) + entry.rawPath.length + Buffer.byteLength(entry.linkTarget);
       if (bytes > RESPONSE_BYTES_MAX) {
         truncated = true;
         break;

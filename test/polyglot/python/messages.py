@@ -87,7 +87,7 @@ def check_result(result, expected):
         "error": result.error,
         "exit_code": result.exit_code if result.HasField("exit_code") else None,
         "signal": result.signal,
-        "output_bytes": result.output_bytes,
+        "output_bytes_total": result.output_bytes_total,
         "truncated": result.truncated,
         "slot_generation": result.slot_generation,
     }
