@@ -19,6 +19,7 @@ import { Metrics } from "../../src/telemetry/metrics.js";
 import { FakeBackend, SILENT } from "../support/fake-backend.js";
 import { FakeClock } from "../support/fake-clock.js";
 import { type LiveService, startLive } from "../support/live-service.js";
+import { authOf, newToken } from "../support/tokens.js";
 
 let live: LiveService;
 before(async () => {
@@ -304,4 +305,13 @@ test("a port that is taken keeps the server from starting, and the error names t
   const address = other.address();
   const port = typeof address === "object" ? address?.port : undefined;
   await assert.rejects(startLive("process", { http: { listen: `127.0.0.1:${port}` } }), /http\.listen.*EADDRINUSE/);
+});
+
+test("counts who has no good token, by reason", async () => {
+  const guarded = await startLive("process", { ...authOf(newToken("known")), http: { listen: "127.0.0.1:0" } });
+  await assert.rejects(guarded.status(), /token/);
+  await assert.rejects(guarded.release("t", false), /token/);
+  const scrape = await (await fetch(`http://${guarded.httpAddress}/metrics`)).text();
+  assert.match(scrape, /^switchyard_requests_refused_total\{reason="TOKEN_MISSING"\} 2$/m);
+  await guarded.close();
 });
