@@ -78,9 +78,14 @@ export class GrpcServer {
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const { directory, clock, log, announcement, streamsMax, keepalive = KEEPALIVE, reflection = true } = options;
+    const { directory, clock, log, announcement, keepalive = KEEPALIVE, reflection = true } = options;
     const { tokens = new TokenBook([], clock), clientCertificates = false } = options;
-    this.#streams = new LiveStreams({ streamsMax, allowanceOf: (principal) => tokens.allowanceOf(principal) });
+    this.#streams = new LiveStreams({
+      get streamsMax() {
+        return options.streamsMax;
+      },
+      allowanceOf: (principal) => tokens.allowanceOf(principal),
+    });
     const { onRejected, onRefused } = options;
     this.#server = new Server({
       ...CHANNEL_OPTIONS,
