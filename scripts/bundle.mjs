@@ -1,5 +1,5 @@
 // What the build makes one file of: the runner, which has to start in any image, and dockerode, so that installing the
-// package compiles nothing (dockerode's ssh2 would build two native add-ons; without them it is as good, and slower).
+// package compiles nothing (dockerode's ssh2, which we do not use, would build two native add-ons).
 // Beside them the licences of all that is in there, which their owners want to go along.
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -23,8 +23,9 @@ export async function bundle(root) {
       ...common,
       entryPoints: ["src/backend/docker/dockerode.ts"],
       banner: { js: COMMONJS },
-      // Ours anyway; and what ssh2 tries, and does without.
-      external: ["@grpc/*", "cpu-features", "*.node"],
+      alias: { ssh2: "./scripts/no-ssh2.mjs" },
+      // Ours anyway.
+      external: ["@grpc/*"],
     }),
   ];
   rmSync(join(dist, "src/backend/docker/dockerode.js.map"), { force: true });

@@ -11,7 +11,7 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
     "runs in tests, and is part of nothing that is shipped; its package names a file that it lacks",
   buildcheck: "MIT, in a form of package.json that npm does not read; not shipped",
   "cpu-features": "MIT, in a form of package.json that npm does not read; not shipped",
-  ssh2: "MIT, in a form of package.json that npm does not read",
+  ssh2: "MIT, in a form of package.json that npm does not read; not shipped",
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -84,6 +84,7 @@ function sourcesHash() {
     "tsconfig.build.json",
     "scripts/prepare.mjs",
     "scripts/bundle.mjs",
+    "scripts/no-ssh2.mjs",
   ];
   for (const file of [...configs.map((name) => join(root, name)), ...filesIn(join(root, "src"))]) {
     hash

@@ -180,9 +180,8 @@ function makeServer(
       return live.limits.streams_max;
     },
     tokens,
-    clientCertificates: config.tls.client_ca !== "",
-    reflection: config.reflection,
     certificates,
+    reflection: config.reflection,
     onRejected: (status) => metrics.rejected(status),
     onRefused: (reason) => metrics.refused(reason),
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// The `switchyard` command: commands and their flags, nothing else.
+// The `switchyard` command: commands and their flags, nothing else. What a server is made of takes a second to load, so it
+// is loaded by the commands that need it.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
 import { addClientCommands } from "./client-commands.js";
-import { checkConfig, printConfig, printSchema } from "./config.js";
-import { DOCTOR_HELP, doctor } from "./doctor.js";
+import { DOCTOR_HELP } from "./doctor-help.js";
 import { packageVersion } from "./package.js";
-import { type ServeFlags, serve } from "./serve.js";
+import type { ServeFlags } from "./serve.js";
 import { token } from "./token.js";
 
 const program = new Command("switchyard")
@@ -45,29 +45,37 @@ function serveFlags({ logLevel, ...rest }: Given): ServeFlags {
 configured("serve", "Start the server")
   .option("--handover", "at SIGTERM, leave containers and trajectories to the next server of this instance")
   .addHelpText("after", () => `\n${optionTable()}`)
-  .action((given: Given) => serve(serveFlags(given)));
+  .action(async (given: Given) => (await import("./serve.js")).serve(serveFlags(given)));
 
 configured("doctor", "Check whether the server could run here, and say what to do where not")
   .option("--json", "print the checks as a JSON array")
   .addHelpText("after", `\n${DOCTOR_HELP}`)
-  .action(({ json, ...given }: Given & { json?: boolean }) =>
-    doctor({ ...serveFlags(given), ...(json !== undefined && { json }) }),
-  );
+  .action(async ({ json, ...given }: Given & { json?: boolean }) => {
+    const { doctor } = await import("./doctor.js");
+    await doctor({ ...serveFlags(given), ...(json !== undefined && { json }) });
+  });
 
 const config = program.command("config").description("Look at a configuration, without starting anything");
 configured("check", "Say whether serve would take it; exit code 1 when not", config)
   .option("--json", "print problems and warnings as a JSON object")
-  .action(({ json, ...given }: Given & Printed) => checkConfig({ ...serveFlags(given), ...(json && { json }) }));
+  .action(async ({ json, ...given }: Given & Printed) => {
+    const { checkConfig } = await import("./config.js");
+    await checkConfig({ ...serveFlags(given), ...(json && { json }) });
+  });
 configured("print", "Print what it comes to as YAML, with defaults, environment and flags, and secrets hidden", config)
   .option("--origins", "say of each value where it is from")
   .option("--json", "print JSON")
-  .action(({ json, origins, ...given }: Given & Printed) =>
-    printConfig({ ...serveFlags(given), ...(json && { json }), ...(origins && { origins }) }),
-  );
+  .action(async ({ json, origins, ...given }: Given & Printed) => {
+    const { printConfig } = await import("./config.js");
+    printConfig({ ...serveFlags(given), ...(json && { json }), ...(origins && { origins }) });
+  });
 config
   .command("schema")
   .description("Print the JSON Schema of the file, for editors")
-  .action(() => printSchema());
+  .action(async () => {
+    const { printSchema } = await import("./config.js");
+    printSchema();
+  });
 
 program
   .command("token")

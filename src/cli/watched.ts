@@ -12,8 +12,8 @@ const REASON_CHARS_MAX = 300;
 export interface Watched {
   readonly metrics: Metrics;
   readonly pools: readonly Pool[];
-  readonly directory: TrajectoryDirectory;
-  readonly server: GrpcServer;
+  readonly directory: Pick<TrajectoryDirectory, "size" | "counters" | "ledgerBytes" | "transfers">;
+  readonly server: Pick<GrpcServer, "streams">;
   /** Why it takes no calls; undefined while it does. */
   readonly whyNotReady: () => string | undefined;
 }

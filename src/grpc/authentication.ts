@@ -7,27 +7,27 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from "@grpc/grpc-js";
-import type { Clock } from "../core/clock.js";
-import { SwitchyardError } from "../core/errors.js";
+import { type Reason, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import { ANYONE, type Principal } from "../core/principal.js";
-import { grpcStatusOf } from "./status.js";
+import type { Refusal, Refusals } from "./refusals.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
 import type { TokenBook } from "./token-book.js";
 
 export interface AuthenticationOptions {
   /** While it is empty no token is asked for. */
   readonly tokens: TokenBook;
-  /** Whether connections have a client certificate that was verified. It says who calls where tokens do not. */
-  readonly clientCertificates: boolean;
-  readonly clock: Clock;
+  /** Whether clients need a certificate; it says who calls where tokens do not. May change while the server runs. */
+  readonly clientCertificates: () => boolean;
+  /** Of which a flood of bad tokens leaves little in the log. */
+  readonly refusals: Refusals;
   readonly log: Logger;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 /** Probes of load balancers and orchestrators have no token, and learn nothing but whether the server serves. */
 const OPEN_TO_ALL = "/grpc.health.v1.Health/";
 const AUTHORIZATION = "authorization";
-/** Refusals are logged so often at most, with how many there were. */
-const LOG_EVERY_MS = 10_000;
 const CN_CHARS_MAX = 256;
 
 const principals = new WeakMap<Metadata, Principal>();
@@ -40,7 +40,6 @@ export function principalOf({ metadata }: { readonly metadata: Metadata }): Prin
 }
 
 export function authentication(options: AuthenticationOptions): ServerInterceptor {
-  const refusals = new Refusals(options);
   return ({ path }, call) =>
     new ServerInterceptingCall(call, {
       start: (next) =>
@@ -49,8 +48,10 @@ export function authentication(options: AuthenticationOptions): ServerIntercepto
             try {
               principals.set(metadata, path.startsWith(OPEN_TO_ALL) ? ANYONE : callerOf(call, metadata, options));
             } catch (error) {
-              refusals.note(error, call.getPeer());
-              call.sendStatus(grpcStatusOf(error, options.log));
+              if (error instanceof SwitchyardError && isRefusal(error.reason)) {
+                options.refusals.add(REFUSAL[error.reason], { peer: call.getPeer() });
+              }
+              call.sendStatus(grpcStatusOf(error, options.log, options.onRefused));
               return;
             }
             metadata.remove(AUTHORIZATION);
@@ -66,7 +67,7 @@ function callerOf(
   { tokens, clientCertificates }: AuthenticationOptions,
 ): Principal {
   if (!tokens.isEmpty) return tokens.principalOf(metadata.get(AUTHORIZATION));
-  return clientCertificates ? certificatePrincipal(call.getAuthContext().sslPeerCertificate?.subject.CN) : ANYONE;
+  return clientCertificates() ? certificatePrincipal(call.getAuthContext().sslPeerCertificate?.subject.CN) : ANYONE;
 }
 
 /** Throws CERTIFICATE_UNSUITABLE for a certificate without a common name, or with several. */
@@ -78,20 +79,13 @@ export function certificatePrincipal(commonName: string | readonly string[] | un
   throw new SwitchyardError("CERTIFICATE_UNSUITABLE", text);
 }
 
-/** What a flood of bad tokens leaves in the log: a line now and then. */
-class Refusals {
-  #count = 0;
-  #loggedMs = Number.NEGATIVE_INFINITY;
+const REFUSAL = {
+  TOKEN_MISSING: "request refused: no token",
+  TOKEN_UNKNOWN: "request refused: an unknown token",
+  TOKEN_EXPIRED: "request refused: an expired token",
+  CERTIFICATE_UNSUITABLE: "request refused: a client certificate without a name",
+} as const satisfies Partial<Record<Reason, Refusal>>;
 
-  constructor(private readonly options: Pick<AuthenticationOptions, "clock" | "log">) {}
-
-  note(error: unknown, peer: string): void {
-    this.#count += 1;
-    const nowMs = this.options.clock.now();
-    if (!(error instanceof SwitchyardError) || nowMs - this.#loggedMs < LOG_EVERY_MS) return;
-    const { reason } = error;
-    this.options.log.warn({ refused: this.#count, last: { reason, peer } }, "requests without a good token refused");
-    this.#count = 0;
-    this.#loggedMs = nowMs;
-  }
+function isRefusal(reason: Reason): reason is keyof typeof REFUSAL {
+  return Object.hasOwn(REFUSAL, reason);
 }

@@ -1,4 +1,4 @@
-// Says in the log which connections were refused, and why, however many there are: the first of each kind at once, and then
+// Says in the log which connections and requests were refused, and why, however many there are: the first of each kind at once, and then
 // one line each ten seconds with the number of the others.
 import type { Clock, Timer } from "../core/clock.js";
 import type { Logger } from "../core/log.js";
@@ -13,7 +13,11 @@ export type Refusal =
   | "connection refused: the client certificate is not good"
   | "connection refused: no HTTP/2 over TLS (ALPN h2)"
   | "connection refused: the TLS handshake failed"
-  | "connection dropped: too many that say nothing";
+  | "connection dropped: too many that say nothing"
+  | "request refused: no token"
+  | "request refused: an unknown token"
+  | "request refused: an expired token"
+  | "request refused: a client certificate without a name";
 
 interface Pause {
   readonly timer: Timer;

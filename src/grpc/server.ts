@@ -14,6 +14,7 @@ import { Listener } from "./listener.js";
 import { LiveStreams } from "./live-streams.js";
 import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
 import { addReflection } from "./reflection.js";
+import { Refusals } from "./refusals.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
 import type { StatusReader } from "./server-status.js";
 import { grpcStatusOf, type OnRefused } from "./status.js";
@@ -46,8 +47,6 @@ export interface GrpcServerOptions {
   readonly streamsMax: number;
   /** The tokens that clients need; absent, or while it is empty: none. */
   readonly tokens?: TokenBook;
-  /** Whether every connection has a client certificate that was verified. */
-  readonly clientCertificates?: boolean;
   /** Whether the API can be asked for; true when absent. */
   readonly reflection?: boolean;
   /** After so much silence a connection's client is pinged, and has so long to answer; 30 s and 10 s when absent. */
@@ -71,6 +70,8 @@ export class GrpcServer {
     Object.fromEntries(SERVICE_NAMES.map((name) => [name, "NOT_SERVING" as const])),
   );
   readonly #streams: LiveStreams;
+  /** Of requests; those of connections are the listener's. */
+  readonly #refusals: Refusals;
   readonly #watches: StatusWatches;
   /** Under way, streams of trajectories aside. */
   #requests = 0;
@@ -79,7 +80,8 @@ export class GrpcServer {
   constructor(options: GrpcServerOptions) {
     this.#options = options;
     const { directory, clock, log, announcement, keepalive = KEEPALIVE, reflection = true } = options;
-    const { tokens = new TokenBook([], clock), clientCertificates = false } = options;
+    const { tokens = new TokenBook([], clock), certificates } = options;
+    this.#refusals = new Refusals(clock, log);
     this.#streams = new LiveStreams({
       get streamsMax() {
         return options.streamsMax;
@@ -91,12 +93,20 @@ export class GrpcServer {
       ...CHANNEL_OPTIONS,
       "grpc.keepalive_time_ms": keepalive.intervalMs,
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
-      interceptors: [authentication({ tokens, clientCertificates, clock, log })],
+      interceptors: [
+        authentication({
+          tokens,
+          clientCertificates: () => certificates?.current.clientCa !== undefined,
+          refusals: this.#refusals,
+          log,
+          onRefused,
+        }),
+      ],
     });
     // TLS is the listener's affair; what it hands over is plain HTTP/2 to grpc-js.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const onConnection = injector.injectConnection.bind(injector);
-    this.#listener = new Listener({ clock, log, certificates: options.certificates, onConnection });
+    this.#listener = new Listener({ clock, log, certificates, onConnection });
     const common = { directory, clock, log, announcement, onRejected, onRefused };
     this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, ...common };
     const readStatus = () => ({ ...options.status.readStatus(), streams: this.#streams.size });
@@ -142,6 +152,7 @@ export class GrpcServer {
     this.#setHealth("NOT_SERVING");
     this.#watches.close();
     this.#listener.close();
+    this.#refusals.close();
     const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     this.#endStreams((stream) => !stream.opened);
     const idle = new Promise<void>((resolve) => {

@@ -60,6 +60,7 @@ export class TrajectoryDirectory implements Directory {
   readonly counters: CallCounters = { bytes: 0, outputBytes: 0, queued: 0, total: 0, errors: 0 };
   readonly #accounts: Accounts;
   #closing = false;
+  #transfers = 0;
 
   constructor(private readonly options: DirectoryOptions) {
     this.#accounts = new Accounts(options.clock, options.allowanceOf ?? (() => UNLIMITED));
@@ -79,9 +80,7 @@ export class TrajectoryDirectory implements Directory {
 
   /** Transfers under way. */
   get transfers(): number {
-    let sum = 0;
-    for (const { transfers } of this.#accounts.all()) sum += transfers;
-    return sum;
+    return this.#transfers;
   }
 
   open(principal: Principal, request: OpenRequest, sink: EventSink): Attachment {
@@ -115,6 +114,10 @@ export class TrajectoryDirectory implements Directory {
     this.#checkOpen();
     const transfer = this.#named(principal, trajectoryId, resumeToken).transfer(request);
     this.options.onTransfer?.(request.work.kind);
+    this.#transfers += 1;
+    void transfer.over.then(() => {
+      this.#transfers -= 1;
+    });
     return transfer;
   }
 

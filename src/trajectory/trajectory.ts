@@ -100,11 +100,6 @@ export class Trajectory {
     return overviewOf(this.identity, this.activity, { attached, slotGeneration, leaseLeftMs, ageMs });
   }
 
-  /** Under way. */
-  get transfers(): number {
-    return this.#transfers.count;
-  }
-
   /**
    * The newest stream wins; an older one ends SUPERSEDED. Sends `opened`, then what is unacknowledged; the output of what
    * runs follows, from the positions on.

@@ -57,7 +57,7 @@ test("installing compiles nothing, and what is bundled is named with its licence
   // Its script only looks at how its dependants ask for it.
   assert.deepEqual(scripts, ["node_modules/protobufjs"]);
   const licences = readFileSync(inPackage("dist", "bundled-licences.txt"), "utf8");
-  for (const name of ["dockerode", "ssh2", "@bufbuild/protobuf"])
+  for (const name of ["dockerode", "docker-modem", "@bufbuild/protobuf"])
     assert.match(licences, new RegExp(`^${name} \\d`, "m"));
 });
 

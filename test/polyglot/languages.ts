@@ -42,7 +42,46 @@ function python(name: string, file: string): Language {
   };
 }
 
+function typescript(name: string, [file, ...args]: Command, needs: readonly string[] = []): Language {
+  const run: Command = [process.execPath, "--import", "tsx", `test/polyglot/typescript/${file}`, ...args];
+  return { name, needs, prepare: [], run };
+}
+
+const GO = "test/polyglot/go";
+const go: Language = {
+  name: "go",
+  needs: ["go"],
+  prepare: [
+    ["go", "-C", GO, "generate"],
+    ["go", "-C", GO, "build", "-o", join(BUILD, "go/client"), "."],
+  ],
+  run: [".polyglot/go/client"],
+};
+
+const rust: Language = {
+  name: "rust",
+  needs: ["cargo"],
+  prepare: [["cargo", "build", "--quiet", "--locked", "--manifest-path", "test/polyglot/rust/Cargo.toml"]],
+  run: [".polyglot/rust/debug/switchyard-polyglot"],
+  env: { CARGO_TARGET_DIR: join(BUILD, "rust") },
+};
+
+const MAVEN = ["--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"];
+const java: Language = {
+  name: "java",
+  needs: ["java", "mvn"],
+  prepare: [["mvn", ...MAVEN, `-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"]],
+  run: ["java", "-cp", ".polyglot/java/classes:.polyglot/java/lib/*", "switchyard.polyglot.Main"],
+};
+
 export const LANGUAGES: readonly Language[] = [
   python("python-sync", "sync_client.py"),
   python("python-asyncio", "asyncio_client.py"),
+  go,
+  rust,
+  java,
+  typescript("typescript", ["ts-proto-client.ts"]),
+  typescript("proto-loader", ["loader-client.ts"]),
+  typescript("grpcurl", ["tools-client.ts", "grpcurl"], ["grpcurl"]),
+  typescript("buf-curl", ["tools-client.ts", "buf"], ["buf"]),
 ];

@@ -36,7 +36,7 @@ export class ServerProcess {
   /** The ready line; rejects when the process ends without one. */
   readonly ready: Promise<{ readonly address: string; readonly slots: number }>;
 
-  /** Starts it on a free port; it is killed after the test if it still runs. */
+  /** Starts it, on a free port if no other is given; it is killed after the test if it still runs. */
   constructor(
     test: TestScope,
     settings: object,
@@ -44,12 +44,13 @@ export class ServerProcess {
       backend = "docker",
       env = {},
       command = COMMAND,
-    }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv; command?: string } = {},
+      listen = "127.0.0.1:0",
+    }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv; command?: string; listen?: string } = {},
   ) {
     const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
     this.#configFile = join(folder, "config.yaml");
     this.configure(settings);
-    const flags = ["--listen", "127.0.0.1:0", "--backend", backend, "--config", this.#configFile];
+    const flags = ["--listen", listen, "--backend", backend, "--config", this.#configFile];
     const child = spawn(process.execPath, [command, "serve", ...flags], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],

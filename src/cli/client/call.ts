@@ -88,7 +88,7 @@ function open(client: SwitchyardClient, { trajectory, resumeToken, group, pool }
 function show(result: ToolResult, live: boolean, output: LiveOutput): void {
   output.end(result);
   const note = failureNote(result);
-  if (!live && result.output !== "") process.stdout.write("\n");
+  if (!live && result.output !== "" && !result.output.endsWith("\n")) process.stdout.write("\n");
   if (note !== undefined) output.note(note);
   if (result.truncated && !live) output.note(`only part of ${result.outputBytes} bytes is shown; --stream shows all`);
 }

@@ -90,7 +90,8 @@ export function isUnreachable(error: unknown): boolean {
 export function whyUnreachable(error: Error): string {
   const { cause } = error;
   const text = cause instanceof SwitchyardClientError ? cause.message : error.message;
-  return text.replace(/^.*Last error: (?:Error: )?/s, "").split("\n", 1)[0] ?? "";
+  const own = text.replace(/^.*Last error: (?:Error: )?/s, "").replace(/\.? Resolution note: .*$/s, "");
+  return own.split("\n", 1)[0] ?? "";
 }
 
 function rejectedCode(status: CallRejectedError["status"]): number {

@@ -10,6 +10,7 @@ export interface Sinks {
 const NEWLINE = 10;
 
 export class LiveOutput {
+  /** Whether the call that runs has written something. */
   #isBegun = false;
   /** Whether what was shown last ends its line. */
   #isLineEnded = true;
@@ -27,7 +28,9 @@ export class LiveOutput {
 
   /** What is left to show once the call is over: the output of a tool that writes nothing while it runs. */
   end({ output }: ToolResult): void {
-    if (this.#isBegun || output === "") return;
+    const isShown = this.#isBegun || output === "";
+    this.#isBegun = false;
+    if (isShown) return;
     this.sinks.stdout.write(output);
     this.#isLineEnded = output.endsWith("\n");
   }
