@@ -17,13 +17,14 @@ import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
 import type { Service } from "./service.js";
+import { type Say, startPools } from "./start-progress.js";
 import { serveHttp } from "./watched.js";
 
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
 
-/** Rejects, with nothing left behind, when any part cannot start. */
-export async function startService(config: Config, log: Logger): Promise<Service> {
+/** Rejects, with nothing left behind, when any part cannot start. `say` is told what it is at meanwhile. */
+export async function startService(config: Config, log: Logger, say?: Say): Promise<Service> {
   const instance = instanceOf(config);
   const unlock = await lockInstance(instance);
   const undo: (() => unknown)[] = [unlock];
@@ -33,7 +34,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
-    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip });
+    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip, onProgress: say });
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
@@ -48,7 +49,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
     goOnWith(await backend.adopt(), pools, directory);
-    await Promise.all(pools.map((pool) => pool.start()));
+    await startPools(pools, (name) => config.pools[name]?.min_containers ?? 0, say);
     const port = await server.listen(config.listen);
     directory.startLeases();
     [handover, whyNotReady] = [false, undefined];

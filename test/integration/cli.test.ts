@@ -270,8 +270,8 @@ complete -p switchyard`;
 
 test("zsh and fish take their scripts, and complete commands", async () => {
   const zsh = (await ok(["completion", "zsh"])).stdout;
-  const stubs =
-    "compdef() { :; }; _files() { :; }; _describe() { shift; [[ $1 == option ]] && shift; print -l -- ${(P)1} }";
+  // Its array is seen by who it calls.
+  const stubs = "compdef() { :; }; _files() { :; }; _describe() { print -l -- $offered }";
   const words = "words=(switchyard artifacts g); CURRENT=3; PREFIX=g; _switchyard";
   const offered = execFileSync("zsh", ["-f"], { input: `${stubs}\n${zsh}\n${words}\n`, encoding: "utf8" });
   assert.match(offered, /^get:Fetch a file or a folder; - is stdout$/m);
