@@ -1,5 +1,8 @@
 // `switchyard top` and `call` in a real terminal: what is on the screen, what keys do, and what is left behind.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { SwitchyardClient } from "../../src/client/index.js";
 import { CliTerminal, steady } from "../support/cli.js";
@@ -136,11 +139,19 @@ test("one call shows its output as it comes, and Ctrl-C cancels it", async (t) =
 
 test("a transfer shows how far it is", async (t) => {
   const { terminal } = await openTerminal(t);
-  await terminal.type("switchyard call --trajectory files bash 'truncate -s 300M big'; echo rc $?", "Enter");
+  await terminal.type("switchyard call --trajectory files bash 'truncate -s 2M big'; echo rc $?", "Enter");
   await terminal.screenIs(/^rc 0$/m);
-  await terminal.type("switchyard artifacts get --trajectory files big - > /dev/null; echo rc $?", "Enter");
-  const shown = await terminal.screenIs(/^big {2}\[#*-*\] +\d+% {2}.* of 300\.0 MiB {2}.*\/s/m);
-  assert(shown.split("\n").every((line) => line.length < 100));
-  const after = await terminal.screenIs(/^rc 0[\s\S]*^rc 0$/m);
-  assert(!after.includes("[#"), "the bar goes when it is over");
+  // Its reader takes nothing until it is told to.
+  const folder = mkdtempSync(join(tmpdir(), "switchyard-fifo-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const go = join(folder, "go");
+  await terminal.type(
+    `mkfifo ${go}; switchyard artifacts get --trajectory files big - | (read < ${go}; wc -c)`,
+    "Enter",
+  );
+  const shown = await terminal.screenIs(/^big {2}\[#*-+\] +\d+% {2}.* of 2\.0 MiB {2}.*\/s/m);
+  assert(shown.split("\n").every((line) => line.length <= 100));
+  writeFileSync(go, "go\n");
+  const after = await terminal.screenIs(/^2097152$/m);
+  assert(!after.includes("%"), "the bar goes when it is over");
 });
