@@ -19,6 +19,7 @@ import { LiveSettings } from "./live-settings.js";
 import { packageVersion } from "./package.js";
 import { makeSecurity } from "./security.js";
 import type { Service } from "./service.js";
+import { type Say, startPools } from "./start-progress.js";
 import { makeTracing } from "./traced.js";
 import { type Guards, makeTrajectories, type Watchers } from "./trajectories.js";
 import { serveHttp } from "./watched.js";
@@ -26,8 +27,8 @@ import { serveHttp } from "./watched.js";
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
 
-/** Rejects, with nothing left behind, when any part cannot start. */
-export async function startService(config: Config, log: Logger): Promise<Service> {
+/** Rejects, with nothing left behind, when any part cannot start. `say` is told what it is at meanwhile. */
+export async function startService(config: Config, log: Logger, say?: Say): Promise<Service> {
   const instance = instanceOf(config);
   const unlock = await lockInstance(instance);
   const undo: (() => unknown)[] = [unlock];
@@ -42,7 +43,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const tracing = await makeTracing(config, serverId, metrics, log);
     if (tracing) undo.push(() => tracing.close());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
-    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip });
+    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip, onProgress: say });
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
@@ -60,7 +61,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
     goOnWith(await backend.adopt(), pools, directory);
-    await Promise.all(pools.map((pool) => pool.start()));
+    await startPools(pools, (name) => config.pools[name]?.min_containers ?? 0, say);
     const port = await server.listen(config.listen);
     directory.startLeases();
     [handover, whyNotReady] = [false, undefined];

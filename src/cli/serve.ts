@@ -11,6 +11,7 @@ import { startService } from "./compose.js";
 import { receiveHangUps } from "./hang-up.js";
 import { type Reloadable, Reloader } from "./reload.js";
 import type { Service } from "./service.js";
+import { startProgress } from "./start-progress.js";
 
 // Ctrl-C under `npm start` arrives twice: from the terminal, and forwarded by npm.
 const SAME_SIGNAL_MS = 1000;
@@ -40,7 +41,8 @@ export async function serve({ config: file, ...flags }: ServeFlags): Promise<voi
 async function run(config: Config, log: Logger, reloaderOf: (table: readonly Reloadable[]) => Reloader): Promise<void> {
   const stop = firstSignal(log);
   const onHangUp = receiveHangUps();
-  const service = await startService(config, log);
+  const progress = startProgress(process.stderr);
+  const service = await startService(config, log, progress.say).finally(progress.end);
   let { shutdown } = config;
   const atShutdown: Reloadable = {
     name: "shutdown",
