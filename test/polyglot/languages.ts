@@ -42,6 +42,11 @@ function python(name: string, file: string): Language {
   };
 }
 
+function typescript(name: string, [file, ...args]: Command, needs: readonly string[] = []): Language {
+  const run: Command = [process.execPath, "--import", "tsx", `test/polyglot/typescript/${file}`, ...args];
+  return { name, needs, prepare: [], run };
+}
+
 const GO = "test/polyglot/go";
 const go: Language = {
   name: "go",
@@ -77,6 +82,10 @@ const java: Language = {
 export const LANGUAGES: readonly Language[] = [
   python("python-sync", "sync_client.py"),
   python("python-asyncio", "asyncio_client.py"),
+  typescript("typescript", ["ts-proto-client.ts"]),
+  typescript("proto-loader", ["loader-client.ts"]),
+  typescript("grpcurl", ["tools-client.ts", "grpcurl"], ["grpcurl"]),
+  typescript("buf-curl", ["tools-client.ts", "buf"], ["buf"]),
   go,
   rust,
   java,
