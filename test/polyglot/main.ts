@@ -1,14 +1,16 @@
 // `npm run test:polyglot [-- --only=python-sync,go]`: one real server, every client of languages.ts over scenarios.json.
-// Prints language × scenario; exit 0 only when every cell passes. A client whose toolchain is missing is left out and named,
-// where CI is set it fails.
+// Prints language × scenario; exit 0 only when every cell passes. `docs` among them: the pages of docs/getting-started as
+// they stand. What lacks its toolchain is named and left out; where CI is set it fails.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { DOCUMENTS, type Document, runDocument } from "./documents.js";
 import { LANGUAGES, type Language } from "./languages.js";
 import { type Cell, missingOf, play, prepareClient, TABLE } from "./play.js";
 import { remarksOf, tableOf } from "./report.js";
 import { startService } from "./service.js";
 
 const PREPARED_AT_ONCE = 2;
+const DOCS = "docs";
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -16,13 +18,18 @@ async function main(): Promise<number> {
     options: { only: { type: "string" } },
   });
   const only = values.only?.split(",");
-  const scenarios = scenarioNames();
-  const unknown = only?.filter((name) => !LANGUAGES.some((language) => language.name === name)) ?? [];
-  if (unknown.length > 0) throw new Error(`--only: no client is called ${unknown.join(", ")}`);
-  const wanted = LANGUAGES.filter(({ name }) => only === undefined || only.includes(name));
+  const isWanted = (name: string) => only === undefined || only.includes(name);
+  const names = [...LANGUAGES.map(({ name }) => name), DOCS];
+  const unknown = only?.filter((name) => !names.includes(name)) ?? [];
+  if (unknown.length > 0) throw new Error(`--only knows ${names.join(", ")}, not ${unknown.join(", ")}`);
 
+  const scenarios = scenarioNames();
   const cells: Cell[] = [];
-  const ready = await readyOnes(wanted, scenarios, cells);
+  const ready = await readyOnes(
+    LANGUAGES.filter(({ name }) => isWanted(name)),
+    scenarios,
+    cells,
+  );
   const service = await startService();
   try {
     console.log(`server on ${service.address}, backend ${service.backend}`);
@@ -30,10 +37,26 @@ async function main(): Promise<number> {
       console.log(`playing: ${client.name}`);
       cells.push(...(await play(client, scenarios, ["--address", service.address])));
     }
+    if (isWanted(DOCS)) for (const document of DOCUMENTS) cells.push(...(await cellOf(document, service.address)));
   } finally {
     await service.close();
   }
   return verdictOf(cells);
+}
+
+/** One cell, or none where its programs are missing and need not be there. */
+async function cellOf(document: Document, address: string): Promise<Cell[]> {
+  const { name } = document;
+  const missing = missingOf(document);
+  const begin = performance.now();
+  if (missing.length > 0 && !process.env.CI) {
+    console.log(`left out: the page ${name}: ${missing.join(", ")} not found`);
+    return [];
+  }
+  console.log(`reading: ${name}`);
+  const failure = missing.length > 0 ? `${missing.join(", ")} not found` : await runDocument(document, address);
+  const ms = Math.round(performance.now() - begin);
+  return [{ scenario: name, client: DOCS, verdict: failure === undefined ? "ok" : "FAILED", text: failure ?? "", ms }];
 }
 
 /** Those that can run; the others' cells are added to `cells`, or they are left out. */
@@ -75,10 +98,14 @@ function scenarioNames(): string[] {
 function verdictOf(cells: readonly Cell[]): number {
   const failed = cells.filter(({ verdict }) => verdict === "FAILED").length;
   const passed = cells.filter(({ verdict }) => verdict === "ok").length;
-  console.log(`\n${tableOf(cells)}\n`);
+  const [pages, played] = [
+    cells.filter(({ client }) => client === DOCS),
+    cells.filter(({ client }) => client !== DOCS),
+  ];
+  for (const part of [played, pages]) if (part.length > 0) console.log(`\n${tableOf(part)}`);
   const remarks = remarksOf(cells);
-  if (remarks !== "") console.log(`${remarks}\n`);
-  console.log(`${passed} passed, ${failed} failed`);
+  if (remarks !== "") console.log(`\n${remarks}`);
+  console.log(`\n${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;
 }
 

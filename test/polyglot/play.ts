@@ -19,7 +19,7 @@ export interface Cell {
 }
 
 /** Programs that are not there. */
-export function missingOf({ needs }: Language): string[] {
+export function missingOf({ needs }: Pick<Language, "needs">): string[] {
   return needs.filter((program) => {
     const places = program.includes("/")
       ? [resolve(ROOT, program)]
