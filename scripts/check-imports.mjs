@@ -22,14 +22,28 @@ const FOLDERS = {
   artifacts: ["core"],
   grpc: ["core", "artifacts", "trajectory", ...PUBLIC_PROTO],
   client: ["core", ...PUBLIC_PROTO],
+  load: ["core", ...PUBLIC_PROTO],
   telemetry: ["core"],
   config: ["core"],
-  cli: ["core", "config", "telemetry", "client", "grpc", "trajectory", "tools", "batch", "pool", "backend", "link"],
+  cli: [
+    "core",
+    "config",
+    "telemetry",
+    "client",
+    "load",
+    "grpc",
+    "trajectory",
+    "tools",
+    "batch",
+    "pool",
+    "backend",
+    "link",
+  ],
 };
 
 /** Package (or scope, with a closing slash) to the only folders that may import it. Others are free where not CLOSED. */
 const PACKAGES = {
-  "@grpc/": ["grpc", "client", "backend/fleet"],
+  "@grpc/": ["grpc", "client", "load", "backend/fleet"],
   "grpc-health-check": ["grpc"],
   "@modelcontextprotocol/": ["tools/external"],
   undici: ["tools/external"],
@@ -38,7 +52,8 @@ const PACKAGES = {
   dockerode: ["backend/docker"],
   commander: ["cli"],
   "prom-client": ["telemetry"],
-  yaml: ["config"],
+  yaml: ["config", "load"],
+  "hdr-histogram-js": ["load"],
   zod: ["config"],
 };
 

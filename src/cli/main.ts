@@ -2,6 +2,7 @@
 // The `switchyard` command: commands and their flags, nothing else.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
+import { benchCommand } from "./bench.js";
 import { DOCTOR_HELP, doctor } from "./doctor.js";
 import { packageVersion } from "./package.js";
 import { type ServeFlags, serve } from "./serve.js";
@@ -45,5 +46,7 @@ configured("doctor", "Check whether the server could run here, and say what to d
   .action(({ json, ...given }: Given & { json?: boolean }) =>
     doctor({ ...serveFlags(given), ...(json !== undefined && { json }) }),
   );
+
+program.addCommand(benchCommand());
 
 await program.parseAsync();
