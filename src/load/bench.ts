@@ -1,13 +1,14 @@
 // `switchyard bench` but for its flags: the run, the null target, what is shown meanwhile, and the reports. Exit code 0: no
 // errors and every objective met; 1: not so, or the run could not begin; 130: interrupted, and otherwise fine.
-import { writeFileSync } from "node:fs";
-import { SwitchyardError } from "../core/errors.js";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { messageOf } from "../core/errors.js";
 import { runLoad } from "./coordinator.js";
 import { reportPage } from "./html/page.js";
 import { LiveLine, type Screen } from "./live-line.js";
 import { type NullTarget, startNullTarget } from "./null-target.js";
 import type { Objective } from "./objective.js";
 import type { LoadPlan } from "./plan.js";
+import { usage } from "./quantity.js";
 import { type Ceiling, type Report, reportOf } from "./report.js";
 import { summaryText } from "./words.js";
 
@@ -31,10 +32,10 @@ export interface BenchOptions {
 const CEILING_STAGE = { warmUpMs: 1_000, durationMs: 4_000 };
 
 export async function bench(options: BenchOptions): Promise<number> {
+  for (const file of [options.json, options.html]) if (file !== undefined && file !== "-") requireWritable(file);
   const report = await measured(options);
   const text = summaryText(report);
   (options.json === "-" ? options.stderr : options.stdout).write(text);
-  // Single figures of a histogram are cheap to read, and a report of an hour has 3,600 rows.
   if (options.json !== undefined) write(options.json, `${JSON.stringify(report)}\n`, options.stdout);
   if (options.html !== undefined) write(options.html, reportPage(report), options.stdout);
   const isGood = report.errorSum === 0 && report.objectives.every(({ met }) => met);
@@ -74,9 +75,14 @@ function write(path: string, text: string, stdout: Screen): void {
     stdout.write(text);
     return;
   }
+  writeFileSync(path, text);
+}
+
+/** Before the run, not after it. */
+function requireWritable(path: string): void {
   try {
-    writeFileSync(path, text);
-  } catch (cause) {
-    throw new SwitchyardError("CONFIG_INVALID", `${path} cannot be written`, { cause });
+    closeSync(openSync(path, "w"));
+  } catch (error) {
+    throw usage(`${path} cannot be written: ${messageOf(error)}`, error);
   }
 }

@@ -44,9 +44,18 @@ async function begin(atUnixMs: number): Promise<void> {
     second += 1;
     if (run !== undefined) send({ kind: "second", second: { ...run.second(), ...watch.take(), second } });
   };
-  const timer = setInterval(report, 1000);
+  let timer: NodeJS.Timeout | undefined;
+  const next = () => {
+    // By the clock, so that lateness does not add up.
+    const dueMs = atUnixMs + (second + 1) * 1000;
+    timer = setTimeout(() => {
+      report();
+      next();
+    }, dueMs - Date.now());
+  };
+  next();
   const final = await run.run();
-  clearInterval(timer);
+  clearTimeout(timer);
   report();
   watch.stop();
   send({ kind: "final", final });

@@ -59,6 +59,11 @@ export class ClientProcess {
     this.final.catch(() => {});
   }
 
+  /** Whether it has said its last word. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   get health(): readonly HealthSecond[] {
     return this.#health;
   }

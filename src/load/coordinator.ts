@@ -79,7 +79,7 @@ class CoordinatedRun {
     for (const client of this.#clients) client.send({ kind: "begin", atUnixMs: beganUnixMs });
     this.#lastServer = await this.#server.sample();
     this.#processes?.sample();
-    const ticker = setInterval(() => void this.#look(Math.round((Date.now() - beganUnixMs) / 1000)), 1000);
+    const looking = this.#lookEverySecond(beganUnixMs);
     let elapsedMs = this.#timeline.totalMs;
     const stop = () => {
       elapsedMs = Math.min(elapsedMs, Math.max(0, Date.now() - beganUnixMs));
@@ -90,7 +90,7 @@ class CoordinatedRun {
     const boundMs = BEGIN_AFTER_MS + this.#timeline.totalMs + this.#plan.drainMs + PATIENCE_MS;
     const errors: ErrorCounts = {};
     const finals = await Promise.all(this.#clients.map((client) => this.#finalOf(client, boundMs, errors)));
-    clearInterval(ticker);
+    looking.stop();
     signal.removeEventListener("abort", stop);
     for (const second of [...this.#seconds.keys()].sort((a, b) => a - b)) this.#emit(second);
     const present = finals.flatMap((final) => final ?? []);
@@ -150,25 +150,46 @@ class CoordinatedRun {
     }
   }
 
+  #lookEverySecond(beganUnixMs: number): { stop(): void } {
+    let timer: NodeJS.Timeout | undefined;
+    const next = (second: number) => {
+      timer = setTimeout(
+        () => {
+          void this.#look(second);
+          next(second + 1);
+        },
+        beganUnixMs + second * 1000 - Date.now(),
+      );
+    };
+    next(1);
+    return { stop: () => clearTimeout(timer) };
+  }
+
   async #look(second: number): Promise<void> {
     const processes = this.#processes?.sample();
     const before = this.#lastServer;
     const server = await this.#server.sample();
     if (server !== undefined) this.#lastServer = server;
     this.#surroundings.set(second, { server, before, processes });
-    this.#emitIfWhole(second);
+    this.#emitWhole();
   }
 
   #reported(second: ClientSecond): void {
     const there = this.#seconds.get(second.second);
     if (there === undefined) this.#seconds.set(second.second, [second]);
     else there.push(second);
-    this.#emitIfWhole(second.second);
+    this.#emitWhole();
   }
 
-  #emitIfWhole(second: number): void {
-    const isWhole = this.#seconds.get(second)?.length === this.#clients.length && this.#surroundings.has(second);
-    if (isWhole) this.#emit(second);
+  /** In their order: the seconds that every client that still runs has reported; a server that does not answer holds up none. */
+  #emitWhole(): void {
+    const running = this.#clients.filter(({ isOver }) => !isOver).length;
+    const newest = Math.max(...this.#seconds.keys());
+    for (const second of [...this.#seconds.keys()].sort((a, b) => a - b)) {
+      const reports = this.#seconds.get(second)?.length ?? 0;
+      if (reports < running || (!this.#surroundings.has(second) && second === newest)) return;
+      this.#emit(second);
+    }
   }
 
   #emit(second: number): void {

@@ -23,6 +23,8 @@ export interface Judged {
   readonly text: string;
   /** Undefined: this run has no such figure, and so the objective is missed. */
   readonly value: number | undefined;
+  /** Whether the figure is in milliseconds. */
+  readonly isLatency: boolean;
   readonly met: boolean;
 }
 
@@ -51,7 +53,12 @@ export function parseObjective(text: string): Objective {
 export function judge(objectives: readonly Objective[], figures: Figures): Judged[] {
   return objectives.map(({ text, metric, comparison, bound }) => {
     const value = figures(metric);
-    return { text, value, met: value !== undefined && COMPARE[comparison](value, bound) };
+    return {
+      text,
+      value,
+      isLatency: LATENCY.test(metric),
+      met: value !== undefined && COMPARE[comparison](value, bound),
+    };
   });
 }
 

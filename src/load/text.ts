@@ -14,11 +14,6 @@ export function rateText(rate: number): string {
   return rate < 100 ? digits(rate) : countText(rate);
 }
 
-export function bytesText(bytes: number): string {
-  const mib = bytes / 1024 / 1024;
-  return mib < 1024 ? `${digits(mib)} MiB` : `${digits(mib / 1024)} GiB`;
-}
-
 export function percentText(part: number): string {
   return `${Math.round(part * 100)}%`;
 }

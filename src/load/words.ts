@@ -1,6 +1,7 @@
 // A report in words and tables: what the terminal prints at the end, and the page repeats.
 import { LAG_MS_MAX, STRAINED_SHARE_MAX, UTILISATION_MAX } from "./client-health.js";
 import type { LatencySummary } from "./histogram.js";
+import type { Judged } from "./objective.js";
 import type { LoadPlan } from "./plan.js";
 import type { Figures, Report } from "./report.js";
 import { entriesOf } from "./run-error.js";
@@ -31,33 +32,22 @@ export function planText({ pace, streams, connections, clients, stages, think, t
   return `${what}; ${each} after ${warmUp} of warm-up; ${over}; ${target.address}; seed ${seed}`;
 }
 
-export const STAGE_HEAD = [
-  "stage",
-  "results",
-  "per s",
-  "p50",
-  "p90",
-  "p99",
-  "p99.9",
-  "max",
-  "queue p50",
-  "exec p50",
-  "ideal",
-];
-
-export function stageRows({ stages, total }: Report): string[][] {
+/** With its head. */
+export function stageTable({ stages, total }: Report): string[][] {
+  const hasIdeal = stages.some(({ ideal }) => ideal !== undefined);
+  const head = ["stage", "results", "per s", "p50", "p90", "p99", "p99.9", "max", "queue p50", "exec p50"];
   const row = (label: string, { results, rate, latency, queue, exec, ideal }: Figures) => [
     label,
     countText(results),
     rateText(rate),
     ...[latency.p50, latency.p90, latency.p99, latency.p999, latency.max, queue.p50, exec.p50].map(latencyText),
-    ideal === undefined ? "" : digits(ideal),
+    ...(hasIdeal ? [ideal === undefined ? "" : digits(ideal)] : []),
   ];
   const rows = stages.map((each) => {
     const { from, to } = each.stage;
     return row(from === to ? `${from}` : `${from}…${to}`, each);
   });
-  return stages.length > 1 ? [...rows, row("all", total)] : rows;
+  return [[...head, ...(hasIdeal ? ["of ideal"] : [])], ...rows, ...(stages.length > 1 ? [row("all", total)] : [])];
 }
 
 export const ITEM_HEAD = ["call", "count", "p50", "p90", "p99", "p99.9", "max"];
@@ -117,10 +107,12 @@ export function errorLines({ errors }: Report): string[] {
 }
 
 export function objectiveLines({ objectives }: Report): string[] {
-  return objectives.map(({ text, value, met }) => {
-    const was = value === undefined ? "this run has no such figure" : `was ${digits(value)}`;
-    return `${met ? "met   " : "MISSED"}  ${text} (${was})`;
-  });
+  return objectives.map((judged) => `${judged.met ? "met   " : "MISSED"}  ${judged.text} (${figureText(judged)})`);
+}
+
+export function figureText({ value, isLatency }: Judged): string {
+  if (value === undefined) return "this run has no such figure";
+  return isLatency ? latencyText(value) : digits(value);
 }
 
 export function summaryText(report: Report): string {
@@ -135,7 +127,7 @@ export function summaryText(report: Report): string {
     planText(plan),
     ...(server === undefined ? [] : [`server ${server.version}${pools?.length ? `, pools ${pools.join(", ")}` : ""}`]),
     "",
-    tableText([STAGE_HEAD, ...stageRows(report)]),
+    tableText(stageTable(report)),
     ...(items.length > 0 ? [tableText([ITEM_HEAD, ...items])] : []),
     `Latencies are ${latencyMeaning(plan)}.`,
     ...(statuses.length > 0 ? [`Results: ${statuses.join(", ")}.`] : []),

@@ -22,7 +22,7 @@ export interface Chart {
 const WIDTH = 620;
 const HEIGHT = 250;
 const LEFT = 64;
-const RIGHT = 14;
+const RIGHT = 24;
 const TOP = 10;
 const BOTTOM = 26;
 /** More points than these would only make the file larger. */

@@ -2,7 +2,7 @@
 
 import type { Report, StageFigures } from "../report.js";
 import type { Row } from "../row.js";
-import { bytesText, digits, latencyText, rateText } from "../text.js";
+import { digits, latencyText, rateText } from "../text.js";
 import { latencyMeaning } from "../words.js";
 import { type Chart, chartHtml, type Series } from "./chart.js";
 import { linear, logarithmic, span, tail } from "./scale.js";
@@ -41,12 +41,12 @@ export function charts(report: Report): string {
     overTime(
       report,
       "Resident memory",
-      bytesText,
+      (value) => `${digits(value)} MiB`,
       [
-        ["server", ({ processes }) => processes?.serverBytes],
-        ["runners", ({ processes }) => processes?.runnersBytes],
-        ["slots", ({ processes }) => processes?.slotsBytes],
-        ["client", ({ clientBytes }) => clientBytes],
+        ["server", ({ processes }) => mib(processes?.serverBytes)],
+        ["runners", ({ processes }) => mib(processes?.runnersBytes)],
+        ["slots", ({ processes }) => mib(processes?.slotsBytes)],
+        ["client", ({ clientBytes }) => mib(clientBytes)],
       ],
       "pages that processes share count once for each",
     ),
@@ -54,6 +54,10 @@ export function charts(report: Report): string {
       ["busy, of the busiest client", ({ clientUtilisation }) => clientUtilisation * 100],
     ]),
   ].join("\n");
+}
+
+function mib(bytes: number | undefined): number | undefined {
+  return bytes === undefined ? undefined : bytes / 1024 / 1024;
 }
 
 function processesNote(rows: readonly Row[]): string {

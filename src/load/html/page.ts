@@ -3,13 +3,13 @@ import type { Report } from "../report.js";
 import { countText, digits, latencyText, rateText } from "../text.js";
 import {
   errorLines,
+  figureText,
   ITEM_HEAD,
   itemRows,
   planText,
   remarks,
   SATURATION_RULE,
-  STAGE_HEAD,
-  stageRows,
+  stageTable,
 } from "../words.js";
 import { escapeHtml } from "./chart.js";
 import { charts } from "./charts.js";
@@ -24,7 +24,7 @@ export function reportPage(report: Report): string {
     objectives(report),
     `<section class="charts">${charts(report)}</section>`,
     '<p class="note">Shaded seconds are warm-up or drain, and not counted. Point at a line to read a value.</p>',
-    table("Stages", STAGE_HEAD, stageRows(report)),
+    stages(report),
     items.length > 0 ? table("Calls", ITEM_HEAD, items) : "",
     table("Results", ["status / fault", "count"], statuses),
     clients(report),
@@ -83,13 +83,17 @@ function tiles({ total, errorSum, saturation }: Report): string {
 
 function objectives({ objectives: judged }: Report): string {
   if (judged.length === 0) return "";
-  const rows = judged.map(({ text, value, met }) => {
-    const cells = [escapeHtml(text), value === undefined ? "no such figure" : digits(value)].map(
-      (cell) => `<td>${cell}</td>`,
-    );
+  const rows = judged.map((each) => {
+    const { text, met } = each;
+    const cells = [text, figureText(each)].map((cell) => `<td>${escapeHtml(cell)}</td>`);
     return `<tr>${cells.join("")}<td class="${met ? "good" : "bad"}">${met ? "met" : "missed"}</td></tr>`;
   });
   return `<h2>Objectives</h2><div class="wide"><table><tr><th>objective</th><th>was</th><th></th></tr>${rows.join("")}</table></div><h2>Course</h2>`;
+}
+
+function stages(report: Report): string {
+  const [columns = [], ...rows] = stageTable(report);
+  return table("Stages", columns, rows);
 }
 
 function clients({ clients: healths }: Report): string {

@@ -14,7 +14,7 @@ export function linear(values: readonly number[], text: (value: number) => strin
   const step = roundStep((most === 0 ? 1 : most) / TICKS);
   const top = Math.ceil((most === 0 ? 1 : most) / step - 1e-9) * step;
   const ticks = Array.from({ length: Math.round(top / step) + 1 }, (_, index) => index * step);
-  return { at: (value) => value / top, ticks: ticks.map((value) => ({ value, text: text(value) })) };
+  return { at: (value) => value / top, ticks: ticks.map((value) => tick(value, text)) };
 }
 
 /** From the first value to the last, with ticks at round numbers. */
@@ -23,7 +23,7 @@ export function span(first: number, last: number, text: (value: number) => strin
   const step = roundStep(width / TICKS);
   const ticks: number[] = [];
   for (let value = Math.ceil(first / step) * step; value <= last + step * 1e-9; value += step) ticks.push(value);
-  return { at: (value) => (value - first) / width, ticks: ticks.map((value) => ({ value, text: text(value) })) };
+  return { at: (value) => (value - first) / width, ticks: ticks.map((value) => tick(value, text)) };
 }
 
 /** Logarithmic over whole decades, with ticks at 1, 2 and 5 where there is room. */
@@ -39,7 +39,7 @@ export function logarithmic(values: readonly number[], text: (value: number) => 
   ticks.push(10 ** (low + decades));
   return {
     at: (value) => Math.max(0, (Math.log10(value) - low) / decades),
-    ticks: ticks.map((value) => ({ value, text: text(value) })),
+    ticks: ticks.map((value) => tick(value, text)),
   };
 }
 
@@ -52,6 +52,14 @@ export function tail(percentiles: readonly number[]): Scale {
     at: (value) => depth(value) / deepest,
     ticks: ticks.map((value) => ({ value, text: value === 0 ? "0" : `p${value}` })),
   };
+}
+
+/** Without zeros that say nothing. */
+function tick(value: number, text: (value: number) => string): { value: number; text: string } {
+  const short = text(value)
+    .replace(/\.0+(?!\d)/, "")
+    .replace(/(\.\d*[1-9])0+(?!\d)/, "$1");
+  return { value, text: short };
 }
 
 function roundStep(raw: number): number {
