@@ -18,6 +18,12 @@ export interface Job {
 
 type Draft = Omit<Job, "cancel">;
 
+/** Made once, since one is drawn for each call. */
+interface Variants {
+  readonly kept: Job;
+  readonly cancelled: Job;
+}
+
 const FAILING_EXIT = 3;
 const FAILING = `\n(exit ${FAILING_EXIT})`;
 const ID = "{id}";
@@ -26,7 +32,7 @@ const SHOWN_CHARS_MAX = 80;
 
 export class JobBook {
   readonly #plan: LoadPlan;
-  readonly #jobs: { readonly weight: number; readonly plain: Draft; readonly failing: Draft | undefined }[];
+  readonly #jobs: { readonly weight: number; readonly plain: Variants; readonly failing: Variants | undefined }[];
   readonly #weightSum: number;
   /** What a trajectory does before it counts as ready: its slot is there then, and the files that are read. */
   readonly preparation: readonly Job[];
@@ -35,8 +41,8 @@ export class JobBook {
     this.#plan = plan;
     this.#jobs = plan.mix.map((item, index) => ({
       weight: item.weight,
-      plain: this.#draft(item, index, false),
-      failing: "command" in item ? this.#draft(item, index, true) : undefined,
+      plain: variants(this.#draft(item, index, false)),
+      failing: "command" in item ? variants(this.#draft(item, index, true)) : undefined,
     }));
     this.#weightSum = plan.mix.reduce((sum, { weight }) => sum + weight, 0);
     this.preparation = this.#preparation();
@@ -49,8 +55,8 @@ export class JobBook {
       return left < 0;
     });
     const { plain, failing } = entry ?? this.#last();
-    const draft = failing !== undefined && random.chance(this.#plan.failureRate) ? failing : plain;
-    return { ...draft, cancel: random.chance(this.#plan.cancelRate) };
+    const { kept, cancelled } = failing !== undefined && random.chance(this.#plan.failureRate) ? failing : plain;
+    return random.chance(this.#plan.cancelRate) ? cancelled : kept;
   }
 
   #last() {
@@ -113,6 +119,10 @@ export class JobBook {
     const files = [...sizes].map((size) => job("write_file", { path: readPath(size), content: filler(size) }));
     return [job("bash", { command: "true" }), ...files];
   }
+}
+
+function variants(draft: Draft): Variants {
+  return { kept: { ...draft, cancel: false }, cancelled: { ...draft, cancel: true } };
 }
 
 function unexpected(text: string): Mismatch {
