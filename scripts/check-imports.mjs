@@ -32,6 +32,7 @@ const FOLDERS = {
     "client",
     "load",
     "grpc",
+    "artifacts",
     "trajectory",
     "tools",
     "batch",
@@ -47,13 +48,21 @@ const PACKAGES = {
   "grpc-health-check": ["grpc"],
   "@modelcontextprotocol/": ["tools/external"],
   undici: ["tools/external"],
-  "tar-stream": ["artifacts", "backend/docker"],
+  "tar-stream": ["artifacts", "backend/docker", "cli/client"],
   "mime-types": ["artifacts"],
   dockerode: ["backend/docker"],
   commander: ["cli"],
   "prom-client": ["telemetry"],
-  yaml: ["config", "load"],
   "hdr-histogram-js": ["load"],
+  // The API makes spans; what sends them is loaded only where traces are asked for.
+  "@opentelemetry/": ["telemetry/tracing", "telemetry/tracing-export"],
+  ...Object.fromEntries(
+    ["core", "exporter-trace-otlp-http", "resources", "sdk-trace"].map((name) => [
+      `@opentelemetry/${name}`,
+      ["telemetry/tracing-export"],
+    ]),
+  ),
+  yaml: ["config", "load"],
   zod: ["config"],
 };
 

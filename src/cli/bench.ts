@@ -1,10 +1,12 @@
 // `switchyard bench`: the flags of a load run. What they mean and do is load/'s affair.
 import { Command } from "commander";
+import { isLocalAddress } from "../core/address.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import { type BenchOptions, bench } from "../load/bench.js";
+import type { BenchOptions } from "../load/bench.js";
 import { type PlanFlags, planOf } from "../load/flags.js";
 import { parseObjective } from "../load/objective.js";
 import { wholeNumber } from "../load/quantity.js";
+import { withConnection } from "./client/connection.js";
 import { portOwnerPid } from "./doctor/port-owner.js";
 import { packageVersion } from "./package.js";
 
@@ -60,18 +62,10 @@ export function benchCommand(): Command {
 }
 
 function targetFlags(command: Command): void {
-  command
-    .option("--server <host:port>", "the server", "127.0.0.1:50051")
-    .option("--tls", "use TLS, with the system's authorities")
-    .option("--ca <file>", "use TLS, with these authorities (PEM)")
-    .option("--cert <file>", "this client's certificate (PEM)")
-    .option("--key <file>", "its key (PEM)")
-    .option("--server-name <name>", "the name that the server's certificate must have")
-    .option("--token-file <file>", "file with the bearer token")
-    .option(
-      "--server-pid <pid>",
-      "process to watch in /proc; default: who listens on the port, if it is this machine's",
-    );
+  withConnection(command).option(
+    "--server-pid <pid>",
+    "process to watch in /proc; default: who listens on the port, if it is this machine's",
+  );
 }
 
 function paceFlags(command: Command): void {
@@ -112,6 +106,7 @@ async function run(flags: BenchFlags): Promise<void> {
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
   try {
+    const { bench } = await import("../load/bench.js");
     process.exitCode = await bench(optionsOf(flags, interrupt.signal));
   } catch (error) {
     process.stderr.write(`switchyard: ${errorText(error)}\n`);
@@ -127,7 +122,7 @@ function optionsOf(flags: BenchFlags, signal: AbortSignal): BenchOptions {
   const { objective, ceiling = false, json, html, null: againstNull = false } = flags;
   return {
     version: packageVersion(),
-    plan: planOf(flags),
+    plan: planOf(flags, process.env),
     objectives: objective.map(parseObjective),
     againstNull,
     withCeiling: ceiling,
@@ -138,8 +133,8 @@ function optionsOf(flags: BenchFlags, signal: AbortSignal): BenchOptions {
 
 function serverPid({ serverPid: given, server }: BenchFlags): number | undefined {
   if (given !== undefined) return wholeNumber("--server-pid", given, 1, 2 ** 31);
-  const [, host = "", port] = /^(.*):(\d+)$/.exec(server) ?? [];
-  return /^(127\.|localhost$|\[::1\]$)/.test(host) ? portOwnerPid(Number(port)) : undefined;
+  const [, port] = /:(\d+)$/.exec(server) ?? [];
+  return isLocalAddress(server) ? portOwnerPid(Number(port)) : undefined;
 }
 
 /** What nobody foresaw is a defect, and then the stack is worth more than a short message. */

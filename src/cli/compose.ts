@@ -7,20 +7,38 @@ import { UidBlock } from "../backend/uid-block.js";
 import { Batcher } from "../batch/batcher.js";
 import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
+import type { CallTracer } from "../core/trace.js";
 import { GrpcServer } from "../grpc/server.js";
+import type { TokenBook } from "../grpc/token-book.js";
 import { Pool } from "../pool/pool.js";
+import { logCall } from "../telemetry/log.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { Catalogue } from "../tools/catalogue.js";
 import type { ExternalTools } from "../tools/external/external-tools.js";
 import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import { makeTokenBook, reloadTokens } from "./auth.js";
 import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
 import { packageVersion } from "./package.js";
+import { makeSecurity, type Security } from "./security.js";
 import type { Service } from "./service.js";
+import { makeTracing } from "./traced.js";
 import { serveHttp } from "./watched.js";
 
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
+
+/** What decides who may come in, and what they may have. */
+interface Guards extends Pick<Security, "certificates"> {
+  readonly tokens: TokenBook;
+}
+
+/** Who is told of what the server does. */
+interface Watchers {
+  readonly metrics: Metrics;
+  readonly tracer: CallTracer | undefined;
+  readonly log: Logger;
+}
 
 /** Rejects, with nothing left behind, when any part cannot start. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
@@ -30,8 +48,13 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     const uids = await UidBlock.claim();
     undo.push(uids.release);
+    const security = await makeSecurity(config, log);
+    undo.push(security.close);
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
+    const serverId = randomUUID();
+    const tracing = await makeTracing(config, serverId, metrics, log);
+    if (tracing) undo.push(() => tracing.close());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
     const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip });
     undo.push(() => backend.close());
@@ -42,8 +65,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
-    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, log);
-    const server = makeServer(config, pools, batcher, catalogue, directory, log);
+    const watchers = { metrics, tracer: tracing?.tracer, log };
+    const guards = { tokens: makeTokenBook(config), certificates: security.certificates };
+    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, guards, watchers);
+    const server = makeServer(config, serverId, pools, batcher, catalogue, directory, guards, watchers);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
@@ -70,6 +95,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
+      reloadable: [...security.reloadable, reloadTokens(guards.tokens, () => directory.allowancesChanged())],
     };
   } catch (error) {
     await takeBack(undo, log);
@@ -115,9 +141,10 @@ function makeTrajectories(
   config: Config,
   pools: readonly Pool[],
   external: ExternalTools,
-  metrics: Metrics,
-  log: Logger,
+  guards: Guards,
+  watchers: Watchers,
 ) {
+  const { metrics, log } = watchers;
   const batcher = new Batcher<Runner>({
     clock: systemClock,
     windowMs: config.batch.window_ms,
@@ -138,7 +165,7 @@ function makeTrajectories(
     disabled: config.tools.disabled,
     external,
   });
-  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, metrics) };
+  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, guards, watchers) };
 }
 
 function makeDirectory(
@@ -146,7 +173,8 @@ function makeDirectory(
   pools: readonly Pool[],
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
-  metrics: Metrics,
+  { tokens }: Guards,
+  { metrics, tracer, log }: Watchers,
 ) {
   const { limits, lease, timeouts } = config;
   return new TrajectoryDirectory({
@@ -164,19 +192,26 @@ function makeDirectory(
     leaseMaxS: lease.max_s,
     queueTimeoutS: timeouts.queue_s,
     lifetimeS: limits.trajectory_lifetime_s,
-    onFinished: (tool, outcome) => metrics.callFinished(tool, outcome),
+    allowanceOf: (principal) => tokens.allowanceOf(principal),
+    onFinished: (tool, outcome, trajectoryId, uniqId) => {
+      metrics.callFinished(tool, outcome);
+      logCall(log, tool, outcome, trajectoryId, uniqId);
+    },
+    onTransfer: (kind) => metrics.transferBegan(kind),
+    tracer,
   });
 }
 
 function makeServer(
   config: Config,
+  serverId: string,
   pools: readonly Pool[],
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
-  log: Logger,
+  { tokens, certificates }: Guards,
+  { metrics, log }: Watchers,
 ): GrpcServer {
-  const serverId = randomUUID();
   const startedMs = performance.now();
   return new GrpcServer({
     directory,
@@ -190,7 +225,9 @@ function makeServer(
         totalRequests: directory.counters.total,
         totalErrors: directory.counters.errors,
         batches: batcher.stats.batches,
+        batchedCalls: batcher.stats.calls,
         meanBatchSize: batcher.stats.meanBatchSize,
+        trajectories: directory.size,
         pools: pools.map((pool) => ({ ...pool.status(), isolation: pool.status().isolation ?? "" })),
       }),
     },
@@ -205,6 +242,11 @@ function makeServer(
       leaseMaxS: config.lease.max_s,
     },
     streamsMax: config.limits.streams_max,
+    tokens,
+    certificates,
+    reflection: config.reflection,
+    onRejected: (status) => metrics.rejected(status),
+    onRefused: (reason) => metrics.refused(reason),
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
 }

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
-// The `switchyard` command: commands and their flags, nothing else.
+// The `switchyard` command: commands and their flags, nothing else. What a server is made of takes a second to load, so it
+// is loaded by the commands that need it.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
 import { benchCommand } from "./bench.js";
-import { DOCTOR_HELP, doctor } from "./doctor.js";
+import { addClientCommands } from "./client-commands.js";
+import { DOCTOR_HELP } from "./doctor-help.js";
 import { packageVersion } from "./package.js";
-import { type ServeFlags, serve } from "./serve.js";
+import type { ServeFlags } from "./serve.js";
+import { token } from "./token.js";
 
 const program = new Command("switchyard")
   .description("Runs the tool calls of RL rollouts that arrive on gRPC streams")
@@ -38,15 +41,24 @@ function serveFlags({ logLevel, ...rest }: Given): ServeFlags {
 configured("serve", "Start the server")
   .option("--handover", "at SIGTERM, leave containers and trajectories to the next server of this instance")
   .addHelpText("after", () => `\n${optionTable()}`)
-  .action((given: Given) => serve(serveFlags(given)));
+  .action(async (given: Given) => (await import("./serve.js")).serve(serveFlags(given)));
 
 configured("doctor", "Check whether the server could run here, and say what to do where not")
   .option("--json", "print the checks as a JSON array")
   .addHelpText("after", `\n${DOCTOR_HELP}`)
-  .action(({ json, ...given }: Given & { json?: boolean }) =>
-    doctor({ ...serveFlags(given), ...(json !== undefined && { json }) }),
-  );
+  .action(async ({ json, ...given }: Given & { json?: boolean }) => {
+    const { doctor } = await import("./doctor.js");
+    await doctor({ ...serveFlags(given), ...(json !== undefined && { json }) });
+  });
 
+program
+  .command("token")
+  .argument("[name]", "whose requests they are that come with it")
+  .description("Make a bearer token, and what of it goes into the configuration")
+  .option("--json", "print name, token and sha256 as a JSON object")
+  .action(token);
+
+addClientCommands(program);
 program.addCommand(benchCommand());
 
 await program.parseAsync();

@@ -2,11 +2,14 @@
 // line when the server is ready, the exit code, and the signals.
 import { constants } from "node:os";
 import type { Logger } from "pino";
+import { warningsOf } from "../config/checks.js";
 import { type Flag, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import { createLog } from "../telemetry/log.js";
+import { createLog, type Verbosity } from "../telemetry/log.js";
 import { startService } from "./compose.js";
+import { receiveHangUps } from "./hang-up.js";
+import { type Reloadable, Reloader } from "./reload.js";
 import type { Service } from "./service.js";
 
 // Ctrl-C under `npm start` arrives twice: from the terminal, and forwarded by npm.
@@ -19,10 +22,13 @@ export interface ServeFlags extends Readonly<Partial<Record<Flag, string | boole
 /** Runs until a signal ends it; never resolves before. */
 export async function serve({ config: file, ...flags }: ServeFlags): Promise<void> {
   try {
-    const config = loadConfig({ ...(file !== undefined && { file }), env: process.env, flags });
-    const log = createLog(config.log.level);
+    const load = () => loadConfig({ ...(file !== undefined && { file }), env: process.env, flags });
+    const config = load();
+    const verbosity: Verbosity = { level: config.log.level };
+    const log = createLog(verbosity);
     logUncaught(log);
-    await run(config, log);
+    for (const warning of warningsOf(config)) log.warn({}, warning);
+    await run(config, log, (service) => new Reloader(config, load, [levelOf(verbosity), ...service.reloadable], log));
   } catch (error) {
     // A failure without a reason of ours is a defect, and then the stack is worth more than a short message.
     const text = error instanceof SwitchyardError || !(error instanceof Error) ? messageOf(error) : error.stack;
@@ -31,10 +37,13 @@ export async function serve({ config: file, ...flags }: ServeFlags): Promise<voi
   }
 }
 
-async function run(config: Config, log: Logger): Promise<void> {
+async function run(config: Config, log: Logger, reloaderOf: (service: Service) => Reloader): Promise<void> {
   const stop = firstSignal(log);
+  const onHangUp = receiveHangUps();
   const service = await startService(config, log);
-  if (service.httpAddress) log.info({ http: service.httpAddress }, "serving /metrics, /healthz and /readyz");
+  const reloader = reloaderOf(service);
+  onHangUp(() => void reloader.reload());
+  if (service.httpAddress) log.info({ address: service.httpAddress }, "serving /metrics, /healthz and /readyz");
   if (!stop.received) sayReady(service);
   const { grace_s, handover } = config.shutdown;
   const signal = await Promise.race([stop.signal, service.fenced]);
@@ -47,6 +56,15 @@ async function run(config: Config, log: Logger): Promise<void> {
   if (handover) await service.handOver(grace_s * 1000);
   else await service.close(grace_s * 1000);
   process.exit(0);
+}
+
+function levelOf(verbosity: Verbosity): Reloadable {
+  return {
+    name: "log.level",
+    apply: ({ log }) => {
+      verbosity.level = log.level;
+    },
+  };
 }
 
 function sayReady({ address, backend, slots }: Service): void {

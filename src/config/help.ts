@@ -18,7 +18,11 @@ export function optionTable(): string {
 }
 
 function nameOf({ path }: Option): string {
-  return path.map((key) => (key === "*" ? "NAME" : key)).join(".");
+  return path.map((key, depth) => (key === "*" ? placeholder(path.slice(0, depth)) : key)).join(".");
+}
+
+function placeholder(section: readonly string[]): string {
+  return OPTIONS.some((option) => option.path.join() === section.join()) ? "N" : "NAME";
 }
 
 function textOf(option: Option): string {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type ChannelCredentials, Client, credentials, Metadata } from "@grpc/grpc-js";
 import { messageOf } from "../core/errors.js";
-import type { Target } from "./plan.js";
+import { type Target, TOKEN_VARIABLE } from "./plan.js";
 import { usage } from "./quantity.js";
 
 /** Throws CONFIG_INVALID for a file that cannot be read, naming it. */
@@ -17,11 +17,16 @@ export function connect(target: Target): Client {
 }
 
 /** What goes with every request. */
-export function requestMetadata({ tokenFile }: Target): Metadata {
+export function requestMetadata(target: Target): Metadata {
   const metadata = new Metadata();
-  if (tokenFile !== undefined)
-    metadata.set("authorization", `Bearer ${contentOf("--token-file", tokenFile).toString().trim()}`);
+  const token = tokenOf(target);
+  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   return metadata;
+}
+
+function tokenOf({ tokenFile, tokenFromEnv }: Target): string | undefined {
+  if (tokenFile !== undefined) return contentOf("--token-file", tokenFile).toString().trim();
+  return tokenFromEnv ? process.env[TOKEN_VARIABLE] : undefined;
 }
 
 function credentialsOf({ tls, caFile, certFile, keyFile }: Target): ChannelCredentials {

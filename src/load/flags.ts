@@ -1,8 +1,16 @@
 // A plan out of the flags of `switchyard bench`. Every mistake is a SwitchyardError that names the flag; what is left out gets
 // the default that `--help` shows.
 import { isAbsolute, resolve } from "node:path";
+import { isLocalAddress } from "../core/address.js";
 import { parseMix } from "./mix.js";
-import { type LoadPlan, type Pace, STREAMS_PER_CONNECTION_MAX, type Target, type Think } from "./plan.js";
+import {
+  type LoadPlan,
+  type Pace,
+  STREAMS_PER_CONNECTION_MAX,
+  type Target,
+  type Think,
+  TOKEN_VARIABLE,
+} from "./plan.js";
 import { durationMs, positiveNumber, share, usage, wholeNumber } from "./quantity.js";
 import { type Stage, Timeline } from "./timeline.js";
 
@@ -49,7 +57,8 @@ const DURATION_MS_DEFAULT = 30_000;
 /** Beyond it a run could not keep its seconds in memory. */
 const RUN_MS_MAX = 24 * 3_600_000;
 
-export function planOf(flags: PlanFlags): LoadPlan {
+/** `env` is where a token may be, and the wish for TLS, as for the other commands of a client. */
+export function planOf(flags: PlanFlags, env: NodeJS.ProcessEnv): LoadPlan {
   const pace = paceOf(flags);
   const clients = wholeNumber("--clients", flags.clients, 1, CLIENTS_MAX);
   const stages = stagesOf(flags, pace);
@@ -63,7 +72,7 @@ export function planOf(flags: PlanFlags): LoadPlan {
     throw usage("--churn: a new trajectory has no file to read; leave read_file out of --mix");
   }
   return {
-    target: targetOf(flags),
+    target: targetOf(flags, env),
     pace,
     think: thinkOf(flags, pace),
     stages,
@@ -146,13 +155,20 @@ function connectionsOf({ connections }: PlanFlags, streams: number, clients: num
   );
 }
 
-function targetOf({ server, tls = false, ca, cert, key, serverName, tokenFile }: PlanFlags): Target {
+function targetOf(flags: PlanFlags, env: NodeJS.ProcessEnv): Target {
+  const { server, ca, cert, key, serverName, tokenFile } = flags;
   if (!/^\S+:\d+$/.test(server)) throw usage(`--server: ${server} is no HOST:PORT`);
   if ((cert === undefined) !== (key === undefined)) throw usage("--cert and --key belong together");
-  const isTls = tls || ca !== undefined || cert !== undefined || serverName !== undefined;
+  const isWished = flags.tls === true || env.SWITCHYARD_CLIENT_TLS === "true";
+  const tls = isWished || [ca, cert, serverName].some((given) => given !== undefined);
+  const tokenFromEnv = tokenFile === undefined && Boolean(env[TOKEN_VARIABLE]);
+  if ((tokenFile !== undefined || tokenFromEnv) && !tls && !isLocalAddress(server)) {
+    throw usage(`the token would go to ${server} in plain text; add --ca FILE or --tls`);
+  }
   return {
     address: server,
-    tls: isTls,
+    tls,
+    tokenFromEnv,
     ...(ca !== undefined && { caFile: absolute(ca) }),
     ...(cert !== undefined && { certFile: absolute(cert) }),
     ...(key !== undefined && { keyFile: absolute(key) }),

@@ -23,7 +23,7 @@ export async function startNullTarget(): Promise<NullTarget> {
   const port = await Promise.race([listening, exited.then(() => undefined)]);
   if (port === undefined) throw new SwitchyardError("BACKEND_UNAVAILABLE", "the null target ended before it listened");
   return {
-    target: { address: `127.0.0.1:${port}`, tls: false },
+    target: { address: `127.0.0.1:${port}`, tls: false, tokenFromEnv: false },
     pid: child.pid,
     end: async () => {
       child.kill("SIGKILL");

@@ -12,7 +12,11 @@ export interface Target {
   readonly keyFile?: string;
   readonly serverName?: string;
   readonly tokenFile?: string;
+  /** Whether the token is in TOKEN_VARIABLE, which client processes inherit. */
+  readonly tokenFromEnv: boolean;
 }
+
+export const TOKEN_VARIABLE = "SWITCHYARD_CLIENT_TOKEN";
 
 /** The time between a result and the next call of its trajectory. */
 export interface Think {

@@ -1,12 +1,14 @@
 // `switchyard bench` against a real server: every pace, the checks of results, the reports, the exit codes.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Report } from "../../src/load/report.js";
 import { reportIn, startBench } from "../support/bench-run.js";
+import { CertificateMaker } from "../support/certificates.js";
 import { ServerProcess } from "../support/server-process.js";
+import { authOf, newToken } from "../support/tokens.js";
 
 const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
 const cleanUps: (() => void)[] = [];
@@ -165,6 +167,33 @@ test("a ceiling is measured beside a run", async () => {
   assert.equal(code, 0);
   assert.ok((report.ceiling?.rate ?? 0) > report.total.rate);
   assert.match(stdout, /Against the null target the harness made .* this run reached \d+% of that rate/);
+});
+
+test("a server with TLS and tokens is reached with both, and without a token not at all", async (t) => {
+  const certificates = new CertificateMaker(t);
+  const { certFile, keyFile } = certificates.issue("localhost");
+  const token = newToken("harness");
+  const settings = { tls: { cert: certFile, key: keyFile }, ...authOf(token) };
+  const guarded = await new ServerProcess(t, settings, { backend: "process" }).ready;
+  const tokenFile = join(folder, "token");
+  writeFileSync(tokenFile, `${token.text}\n`, { mode: 0o600 });
+  const reach = [
+    "--server",
+    guarded.address,
+    "--ca",
+    certificates.caFile,
+    "--streams",
+    "2",
+    ...SHORT,
+    "--duration",
+    "1s",
+  ];
+  const { code, stdout, stderr } = await startBench(...reach, "--token-file", tokenFile, "--json", "-").exited;
+  assert.equal(code, 0, stderr);
+  assert.ok(!stdout.includes(token.text) && !stderr.includes(token.text), "the token stays where it is");
+  const refused = await startBench(...reach, "--open-timeout", "500ms").exited;
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /0 of 2 trajectories were ready in 0\.5 s: .*token/i);
 });
 
 test("bad usage is exit code 2 and says what is wrong; a server that is not there is 1", async () => {

@@ -40,7 +40,7 @@ export function reportIn(file: string): Report {
 /** One second of a closed loop of four trajectories over one connection, unless it says otherwise. */
 export function planFor(port: number, plan: Partial<LoadPlan> = {}): LoadPlan {
   return {
-    target: { address: `127.0.0.1:${port}`, tls: false },
+    target: { address: `127.0.0.1:${port}`, tls: false, tokenFromEnv: false },
     pace: "closed",
     think: { meanMs: 0, exponential: false },
     stages: [{ from: 4, to: 4, warmUpMs: 0, durationMs: 1000 }],

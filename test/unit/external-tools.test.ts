@@ -32,7 +32,7 @@ function world(call: Call, names: readonly string[] = []) {
     const route = external.route(name);
     assert(route && "run" in route);
     const { signal } = new AbortController();
-    const run = { trajectoryId: "t", uniqId: "u", signal, begin: () => undefined, ...fields };
+    const run = { principal: "", trajectoryId: "t", uniqId: "u", signal, begin: () => undefined, ...fields };
     return route.run({ arguments: { timeout: 1 }, timeoutS: 5 }, run);
   };
   return { clock, log, closed, external, start };

@@ -24,7 +24,7 @@ const DEFAULTS: PlanFlags = {
   openTimeout: "60s",
   drain: "30s",
 };
-const plan = (flags: Partial<PlanFlags>) => planOf({ ...DEFAULTS, ...flags });
+const plan = (flags: Partial<PlanFlags>) => planOf({ ...DEFAULTS, ...flags }, {});
 
 test("a mix is read with its commas, and knows what answers are right where the command tells", () => {
   assert.deepEqual(parseMix("90:bash:true,9:bash:sleep 0.5,1:bash_stateful:echo a,b"), [
@@ -115,7 +115,11 @@ test("the flags make a plan", () => {
   assert.deepEqual(plan({ ramp: "0.5..20.5:60s", rate: "1" }).stages[0]?.to, 20.5);
   assert.equal(plan({ churn: true, streams: "4" }).pace, "churn");
   const target = plan({ ca: "/etc/ca.pem", tokenFile: "/etc/token", server: "box:443" }).target;
-  assert.deepEqual(target, { address: "box:443", tls: true, caFile: "/etc/ca.pem", tokenFile: "/etc/token" });
+  const files = { caFile: "/etc/ca.pem", tokenFile: "/etc/token" };
+  assert.deepEqual(target, { address: "box:443", tls: true, tokenFromEnv: false, ...files });
+  const fromEnv = planOf(DEFAULTS, { SWITCHYARD_CLIENT_TOKEN: "secret-secret" });
+  assert.equal(fromEnv.target.tokenFromEnv, true);
+  assert.doesNotMatch(JSON.stringify(fromEnv), /secret-secret/, "a plan goes into reports");
 });
 
 test("flags that do not go together are refused, by name", () => {
@@ -134,6 +138,7 @@ test("flags that do not go together are refused, by name", () => {
     [{ duration: "0s" }, /--duration: 0s is no time at all/],
     [{ duration: "25h" }, /24 hours/],
     [{ server: "here" }, /--server: here is no HOST:PORT/],
+    [{ tokenFile: "t", server: "box:443" }, /the token would go to box:443 in plain text/],
     [{ cert: "a" }, /--cert and --key/],
     [{ churn: true, mix: "1:read_file:9" }, /--churn: a new trajectory has no file to read/],
   ];
