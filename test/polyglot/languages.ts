@@ -66,15 +66,11 @@ const rust: Language = {
   env: { CARGO_TARGET_DIR: join(BUILD, "rust") },
 };
 
+const MAVEN = ["--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"];
 const java: Language = {
   name: "java",
   needs: ["java", "mvn"],
-  prepare: [
-    [
-      ...["mvn", "--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"],
-      ...[`-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"],
-    ],
-  ],
+  prepare: [["mvn", ...MAVEN, `-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"]],
   run: ["java", "-cp", ".polyglot/java/classes:.polyglot/java/lib/*", "switchyard.polyglot.Main"],
 };
 

@@ -89,7 +89,7 @@ export function answersOf(forms: Forms) {
     error: text(message.error),
     exit_code: typeof message.exitCode === "number" ? message.exitCode : null,
     signal: text(message.signal),
-    output_bytes: number(message.outputBytes),
+    output_bytes_total: number(message.outputBytesTotal),
     truncated: message.truncated === true,
     slot_generation: number(message.slotGeneration),
     metadata: forms.fromStruct(message.metadata ?? {}),

@@ -116,7 +116,7 @@ export interface Result {
   readonly error: string;
   readonly exit_code: number | null;
   readonly signal: string;
-  readonly output_bytes: number;
+  readonly output_bytes_total: number;
   readonly truncated: boolean;
   readonly slot_generation: number;
   readonly metadata: JsonObject;

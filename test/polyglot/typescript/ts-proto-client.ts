@@ -105,7 +105,7 @@ function resultOf(result: ToolResult): Result {
     error: result.error,
     exit_code: result.exitCode ?? null,
     signal: result.signal,
-    output_bytes: Number(result.outputBytes),
+    output_bytes_total: Number(result.outputBytesTotal),
     truncated: result.truncated,
     slot_generation: result.slotGeneration,
     metadata: result.metadata ?? {},
