@@ -35,9 +35,9 @@ async function obey(message: ToClient): Promise<void> {
 }
 
 async function begin(atUnixMs: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, atUnixMs - Date.now()));
   if (run === undefined) throw new Error("begin before plan");
   isRunning = true;
+  await new Promise((resolve) => setTimeout(resolve, atUnixMs - Date.now()));
   const watch = new SelfWatch();
   let second = 0;
   const report = () => {

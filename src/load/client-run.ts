@@ -41,6 +41,7 @@ export class ClientRun implements TrajectoryListener, PaceWorld {
   readonly #options: Omit<TrajectoryOptions, "client">;
   #beganMs: number | undefined;
   #stopNow: () => void = () => {};
+  #isStopped = false;
   #isHurried = false;
   #changed: () => void = () => {};
 
@@ -105,6 +106,7 @@ export class ClientRun implements TrajectoryListener, PaceWorld {
         clearTimeout(timer);
         resolve();
       };
+      if (this.#isStopped) this.#stopNow();
     });
     clearInterval(ticker);
     this.#pace.stop();
@@ -119,6 +121,7 @@ export class ClientRun implements TrajectoryListener, PaceWorld {
       this.#isHurried = true;
       this.#changed();
     }, drainMs);
+    this.#isStopped = true;
     this.#stopNow();
   }
 

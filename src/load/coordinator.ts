@@ -62,6 +62,7 @@ class CoordinatedRun {
   /** Of seconds whose row is not made yet. */
   readonly #seconds = new Map<number, ClientSecond[]>();
   readonly #surroundings = new Map<number, Surroundings>();
+  readonly #looks = new Set<Promise<void>>();
   #lastServer: ServerSample | undefined;
 
   constructor(plan: LoadPlan, options: RunOptions) {
@@ -74,10 +75,10 @@ class CoordinatedRun {
 
   async run(): Promise<Gathered> {
     const { signal } = this.#options;
-    await this.#start();
+    // Also so that the connection is there when the run begins.
+    [this.#lastServer] = await Promise.all([this.#server.sample(), this.#start()]);
     const beganUnixMs = Date.now() + BEGIN_AFTER_MS;
     for (const client of this.#clients) client.send({ kind: "begin", atUnixMs: beganUnixMs });
-    this.#lastServer = await this.#server.sample();
     this.#processes?.sample();
     const looking = this.#lookEverySecond(beganUnixMs);
     let elapsedMs = this.#timeline.totalMs;
@@ -91,6 +92,7 @@ class CoordinatedRun {
     const errors: ErrorCounts = {};
     const finals = await Promise.all(this.#clients.map((client) => this.#finalOf(client, boundMs, errors)));
     looking.stop();
+    await Promise.all(this.#looks);
     signal.removeEventListener("abort", stop);
     for (const second of [...this.#seconds.keys()].sort((a, b) => a - b)) this.#emit(second);
     const present = finals.flatMap((final) => final ?? []);
@@ -155,7 +157,8 @@ class CoordinatedRun {
     const next = (second: number) => {
       timer = setTimeout(
         () => {
-          void this.#look(second);
+          const look = this.#look(second).finally(() => this.#looks.delete(look));
+          this.#looks.add(look);
           next(second + 1);
         },
         beganUnixMs + second * 1000 - Date.now(),
@@ -181,13 +184,12 @@ class CoordinatedRun {
     this.#emitWhole();
   }
 
-  /** In their order: the seconds that every client that still runs has reported; a server that does not answer holds up none. */
+  /** In their order: the seconds that every client that still runs has reported, and that were looked at. */
   #emitWhole(): void {
     const running = this.#clients.filter(({ isOver }) => !isOver).length;
-    const newest = Math.max(...this.#seconds.keys());
     for (const second of [...this.#seconds.keys()].sort((a, b) => a - b)) {
       const reports = this.#seconds.get(second)?.length ?? 0;
-      if (reports < running || (!this.#surroundings.has(second) && second === newest)) return;
+      if (reports < running || !this.#surroundings.has(second)) return;
       this.#emit(second);
     }
   }
