@@ -17,6 +17,7 @@ const steps = [
   ["proto lint", () => run("buf", "lint")],
   ["proto breaking", protoBreaking],
   ["generated code", generatedCode],
+  ["generated docs", () => run("node", "--import", "tsx", "scripts/config-docs.ts", "--check")],
 ];
 
 let failed = 0;

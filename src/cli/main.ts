@@ -15,9 +15,9 @@ const program = new Command("switchyard")
   .version(packageVersion(), "--version")
   .showHelpAfterError("(switchyard --help lists the commands)");
 
-/** Both commands take the same configuration. */
-function configured(name: string, description: string): Command {
-  return program
+/** These commands take the same configuration. */
+function configured(name: string, description: string, parent = program): Command {
+  return parent
     .command(name)
     .description(description)
     .option("--config <file>", "YAML file with the configuration")
@@ -32,6 +32,11 @@ interface Given {
   readonly backend?: string;
   readonly logLevel?: string;
   readonly handover?: boolean;
+}
+
+interface Printed {
+  readonly json?: boolean;
+  readonly origins?: boolean;
 }
 
 function serveFlags({ logLevel, ...rest }: Given): ServeFlags {
@@ -49,6 +54,28 @@ configured("doctor", "Check whether the server could run here, and say what to d
   .action(async ({ json, ...given }: Given & { json?: boolean }) => {
     const { doctor } = await import("./doctor.js");
     await doctor({ ...serveFlags(given), ...(json !== undefined && { json }) });
+  });
+
+const config = program.command("config").description("Look at a configuration, without starting anything");
+configured("check", "Say whether serve would take it; exit code 1 when not", config)
+  .option("--json", "print problems and warnings as a JSON object")
+  .action(async ({ json, ...given }: Given & Printed) => {
+    const { checkConfig } = await import("./config.js");
+    await checkConfig({ ...serveFlags(given), ...(json && { json }) });
+  });
+configured("print", "Print what it comes to as YAML, with defaults, environment and flags, and secrets hidden", config)
+  .option("--origins", "say of each value where it is from")
+  .option("--json", "print JSON")
+  .action(async ({ json, origins, ...given }: Given & Printed) => {
+    const { printConfig } = await import("./config.js");
+    printConfig({ ...serveFlags(given), ...(json && { json }), ...(origins && { origins }) });
+  });
+config
+  .command("schema")
+  .description("Print the JSON Schema of the file, for editors")
+  .action(async () => {
+    const { printSchema } = await import("./config.js");
+    printSchema();
   });
 
 program

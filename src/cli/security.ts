@@ -24,7 +24,10 @@ export async function makeSecurity({ tls }: Pick<Config, "tls">, log: Logger): P
     name: "tls",
     always: true,
     apply: (next) => {
-      if (next.tls.cert === "") throw new SwitchyardError("CONFIG_INVALID", "turning TLS off needs a restart");
+      const isSame = (before: string, after: string) => (before === "") === (after === "");
+      if (!isSame(tls.cert, next.tls.cert) || !isSame(tls.client_ca, next.tls.client_ca)) {
+        throw new SwitchyardError("CONFIG_INVALID", "TLS and client certificates are turned on and off by a restart");
+      }
       return certificates.reload(next.tls);
     },
   };

@@ -9,7 +9,8 @@ export interface Option {
   readonly path: readonly string[];
   readonly type: "text" | "number" | "boolean" | "list";
   readonly description: string;
-  readonly fallback: string;
+  /** Undefined: it must be given. */
+  readonly fallback: string | undefined;
   /** What a value must be, to follow "must be". */
   readonly expects: string;
   /** Its value must not be shown. */

@@ -79,10 +79,15 @@ export class GrpcServer {
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const { directory, clock, log, announcement, streamsMax, keepalive = KEEPALIVE, reflection = true } = options;
+    const { directory, clock, log, announcement, keepalive = KEEPALIVE, reflection = true } = options;
     const { tokens = new TokenBook([], clock), certificates } = options;
     this.#refusals = new Refusals(clock, log);
-    this.#streams = new LiveStreams({ streamsMax, allowanceOf: (principal) => tokens.allowanceOf(principal) });
+    this.#streams = new LiveStreams({
+      get streamsMax() {
+        return options.streamsMax;
+      },
+      allowanceOf: (principal) => tokens.allowanceOf(principal),
+    });
     const { onRejected, onRefused } = options;
     this.#server = new Server({
       ...CHANNEL_OPTIONS,

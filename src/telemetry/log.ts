@@ -11,13 +11,14 @@ export interface Verbosity {
 
 /** Writes synchronously, so that the last lines before an exit are not lost. */
 export function createLog(verbosity: Verbosity): Logger {
-  return pino(
+  const isLogged = (severity: number) => severity >= (pino.levels.values[verbosity.level] ?? 0);
+  const log = pino(
     {
       // A child of pino's would keep the level that its parent had when it was made.
       level: "trace",
       hooks: {
         logMethod(args, method, severity) {
-          if (severity >= (pino.levels.values[verbosity.level] ?? 0)) method.apply(this, args);
+          if (isLogged(severity)) method.apply(this, args);
         },
       },
       base: null,
@@ -26,6 +27,8 @@ export function createLog(verbosity: Verbosity): Logger {
     },
     destination({ dest: 2, sync: true }),
   );
+  // Children inherit it.
+  return Object.assign(log, { isLevelEnabled: (level: string) => isLogged(pino.levels.values[level] ?? 0) });
 }
 
 /** One line for each call that ended: how, and what it took, but nothing of what it said. */

@@ -9,6 +9,7 @@ import { ToolExecutorServiceService } from "../../src/gen/switchyard/v1/tool_exe
 import { reasonOf } from "../support/grpc-service.js";
 import { startLive } from "../support/live-service.js";
 import { authOf, Holder, newToken, serviceErrorOf, type TestToken } from "../support/tokens.js";
+import { TestToolServer } from "../support/tool-server.js";
 
 const POOL = { pools: { default: { slots_per_container: 3, max_containers: 1 } } };
 const HEALTH = "/grpc.health.v1.Health/Check";
@@ -152,6 +153,17 @@ test("one principal cannot see, resume, read or release another's, nor learn tha
   const again = await mine.open(open);
   assert.equal(again.opened.resumed, true);
   assert.equal((await stream.ended)?.code, status.ABORTED);
+});
+
+test("a ToolServer is told whose call it is, and nothing of the token", async (t) => {
+  const toolServer = await TestToolServer.start();
+  t.after(() => toolServer.close());
+  const token = newToken("trainer");
+  const { holder } = await serving(t, { ...authOf(token), tool_server: { url: toolServer.url, tools: ["echo"] } });
+  const stream = await holder(token).open({ trajectoryId: "t" });
+  assert.equal((await stream.call("echo", {}, { uniqId: "u" })).status, CallStatus.CALL_STATUS_OK);
+  const { body, authorization } = await toolServer.askedBy("u");
+  assert.deepEqual([body.principal, body.trajectory_id, authorization], ["trainer", "t", undefined]);
 });
 
 test("limits: streams, slots and calls of a token, and nobody else's", async (t) => {

@@ -1,5 +1,8 @@
 // `switchyard top` and `call` in a real terminal: what is on the screen, what keys do, and what is left behind.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { SwitchyardClient } from "../../src/client/index.js";
 import { CliTerminal, steady } from "../support/cli.js";
@@ -40,7 +43,7 @@ test("top fills the screen, follows what happens and the terminal's size, and le
   const stop = new AbortController();
   await trajectory.call("bash", { command: "exit 3" });
   const running = trajectory.call("bash", { command: "sleep 600" }, { signal: stop.signal, timeoutS: 600 });
-  const busy = await terminal.screenIs(/^watched .* attached +1 +0 +1 +2 /m);
+  const busy = await terminal.screenIs(/^watched .* attached +1 +0 +1 +2 +\d/m);
   const lines = steady(busy).split("\n");
   assert(lines.includes("default process none 1 2 1 1 0"), busy);
   assert(lines.includes("streams 1 trajectories 1"), busy);
@@ -58,7 +61,7 @@ test("top fills the screen, follows what happens and the terminal's size, and le
   await trajectory.close();
   await terminal.screenIs(/^watched .*lease/m);
   await terminal.type("q");
-  const after = await terminal.screenIs(/^before$[\s\S]*\$ $/m);
+  const after = await terminal.screenIs(/^before$[\s\S]*\$$/m);
   assert(!after.includes("q: quit") && !after.includes("POOL"), after);
   await terminal.type("echo rc $?", "Enter");
   await terminal.screenIs(/^rc 0$/m);
@@ -74,9 +77,9 @@ test("top outlives its server, and ends by Ctrl-C", async (t) => {
   await terminal.screenIs(/^no server answers at [\s\S]*trying again$/m);
   const next = new ServerProcess(t, POOL, { backend: "process", listen: address });
   await next.ready;
-  await terminal.screenIs(/^calls 0\.0\/s \(0\)(?:(?!no server answers)[\s\S])*$/);
+  await terminal.screenIs((screen) => screen.includes("calls 0.0/s (0)") && !screen.includes("no server answers"));
   await terminal.type("C-c");
-  await terminal.screenIs(/\$ $/);
+  await terminal.screenIs(/\$$/);
   await terminal.type("echo rc $?", "Enter");
   await terminal.screenIs(/^rc 0$/m);
 });
@@ -84,13 +87,13 @@ test("top outlives its server, and ends by Ctrl-C", async (t) => {
 test("the prompt runs commands in one slot, shows output as it comes, and Ctrl-C ends a command, then the prompt", async (t) => {
   const { live, terminal } = await openTerminal(t);
   await terminal.type("switchyard call --timeout 600", "Enter");
-  await terminal.screenIs(/switchyard> $/);
+  await terminal.screenIs(/switchyard>$/);
   await terminal.type("echo one > file", "Enter");
-  await terminal.screenIs(/file\nswitchyard> $/);
+  await terminal.screenIs(/file\nswitchyard>$/);
   await terminal.type("cat file; echo oops >&2; exit 3", "Enter");
-  await terminal.screenIs(/exit code 3\nswitchyard> $/);
+  await terminal.screenIs(/exit code 3\nswitchyard>$/);
   await terminal.type(':tool write_file {"path": "a", "content": "hi"}', "Enter");
-  await terminal.screenIs(/Successfully wrote[^\n]*\nswitchyard> $/);
+  await terminal.screenIs(/Successfully wrote[^\n]*\nswitchyard>$/);
   const screen = steady(await terminal.screen());
   assert.equal(
     screen,
@@ -112,14 +115,14 @@ test("the prompt runs commands in one slot, shows output as it comes, and Ctrl-C
   await terminal.screenIs(/^begun$/m);
   await live.statusIs(({ pools }) => pools[0]?.slotsLeased === 1);
   await terminal.type("C-c");
-  await terminal.screenIs(/\^C\nswitchyard: CANCELLED: [^\n]*\nswitchyard> $/);
+  await terminal.screenIs(/\^C\nswitchyard: CANCELLED: [^\n]*\nswitchyard>$/);
   await terminal.type("Up", "Up", "Up", "Enter");
-  await terminal.screenIs(/exit code 3\nswitchyard> $/);
+  await terminal.screenIs(/exit code 3\nswitchyard>$/);
 
   await terminal.type("typed in vain", "C-c");
-  await terminal.screenIs(/Ctrl-C again, or Ctrl-D, ends\)\nswitchyard> $/);
+  await terminal.screenIs(/Ctrl-C again, or Ctrl-D, ends\)\nswitchyard>$/);
   await terminal.type("C-c");
-  await terminal.screenIs(/\n\$ $/);
+  await terminal.screenIs(/\n\$$/);
   await terminal.type("echo rc $?", "Enter");
   await terminal.screenIs(/^rc 0$/m);
   await live.statusIs(({ trajectories, pools }) => trajectories === 0 && pools[0]?.slotsLeased === 0);
@@ -136,11 +139,19 @@ test("one call shows its output as it comes, and Ctrl-C cancels it", async (t) =
 
 test("a transfer shows how far it is", async (t) => {
   const { terminal } = await openTerminal(t);
-  await terminal.type("switchyard call --trajectory files bash 'truncate -s 300M big'; echo rc $?", "Enter");
+  await terminal.type("switchyard call --trajectory files bash 'truncate -s 2M big'; echo rc $?", "Enter");
   await terminal.screenIs(/^rc 0$/m);
-  await terminal.type("switchyard artifacts get --trajectory files big - > /dev/null; echo rc $?", "Enter");
-  const shown = await terminal.screenIs(/^big {2}\[#*-*\] +\d+% {2}.* of 300\.0 MiB {2}.*\/s/m);
-  assert(shown.split("\n").every((line) => line.length < 100));
-  const after = await terminal.screenIs(/^rc 0[\s\S]*^rc 0$/m);
-  assert(!after.includes("[#"), "the bar goes when it is over");
+  // Its reader takes nothing until it is told to.
+  const folder = mkdtempSync(join(tmpdir(), "switchyard-fifo-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const go = join(folder, "go");
+  await terminal.type(
+    `mkfifo ${go}; switchyard artifacts get --trajectory files big - | (read < ${go}; wc -c)`,
+    "Enter",
+  );
+  const shown = await terminal.screenIs(/^big {2}\[#*-+\] +\d+% {2}.* of 2\.0 MiB {2}.*\/s/m);
+  assert(shown.split("\n").every((line) => line.length <= 100));
+  writeFileSync(go, "go\n");
+  const after = await terminal.screenIs(/^2097152$/m);
+  assert(!after.includes("%"), "the bar goes when it is over");
 });

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { credentials } from "@grpc/grpc-js";
 import type Docker from "dockerode";
@@ -87,15 +86,19 @@ async function createServerContainer(t: TestContext, instance: string, address: 
 
 /** Resolves when the image's own health check says so. */
 async function startHealthy(server: Docker.Container): Promise<void> {
-  const filters = JSON.stringify({ container: [server.id] });
-  const events = Readable.from(await docker.getEvents({ filters }));
-  await server.start();
-  for await (const line of createInterface({ input: events })) {
-    const { status }: { status?: string } = JSON.parse(line);
-    if (status === "health_status: healthy") return;
-    if (status === "die") throw new Error(`the server ended: ${await server.logs({ stdout: true, stderr: true })}`);
+  const events = await docker.getEvents({ filters: JSON.stringify({ container: [server.id] }) });
+  try {
+    await server.start();
+    for await (const line of createInterface({ input: events })) {
+      const { status }: { status?: string } = JSON.parse(line);
+      if (status === "health_status: healthy") return;
+      if (status === "die") throw new Error(`the server ended: ${await server.logs({ stdout: true, stderr: true })}`);
+    }
+    throw new Error("the daemon's events ended");
+  } finally {
+    // Else they keep this process alive.
+    if ("destroy" in events && typeof events.destroy === "function") events.destroy();
   }
-  throw new Error("the daemon's events ended");
 }
 
 function freePort(): Promise<number> {

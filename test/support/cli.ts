@@ -65,7 +65,7 @@ export class CliTerminal {
     const size = ["-x", `${columns}`, "-y", `${rows}`];
     await terminal.#tmux("new-session", "-d", ...size, ...variables, "bash --norc --noprofile");
     await terminal.type(shell, "Enter", "C-l");
-    await terminal.screenIs(/^\$ $/);
+    await terminal.screenIs(/^\$$/);
     return terminal;
   }
 
@@ -87,12 +87,12 @@ export class CliTerminal {
   }
 
   /** Resolves with the screen once it is as it should be; asks until then. */
-  async screenIs(pattern: RegExp): Promise<string> {
+  async screenIs(wanted: RegExp | ((screen: string) => boolean)): Promise<string> {
     const late = Date.now() + SCREEN_MS_MAX;
     for (;;) {
-      const screen = `${await this.screen()} `;
-      if (pattern.test(screen)) return screen.trimEnd();
-      if (Date.now() > late) throw new Error(`the screen does not come to ${pattern}:\n${screen}`);
+      const screen = await this.screen();
+      if (wanted instanceof RegExp ? wanted.test(screen) : wanted(screen)) return screen;
+      if (Date.now() > late) throw new Error(`the screen does not come to ${wanted}:\n${screen}`);
     }
   }
 

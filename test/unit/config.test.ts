@@ -170,6 +170,11 @@ describe("configuration: values", () => {
     assert.deepEqual(load({ env }), load({}));
   });
 
+  it("takes an address that others reach with TLS and client certificates", () => {
+    const listen = "0.0.0.0:1";
+    assert.equal(load({ flags: { listen }, yaml: "tls: {cert: c, key: k, client_ca: a}" }).listen, listen);
+  });
+
   it("takes IPv6 and names as listen addresses, and port 0", () => {
     const yaml = "insecure_listen: true";
     for (const listen of ["[::1]:0", "localhost:65535", "0.0.0.0:1"])
@@ -273,6 +278,31 @@ describe("configuration: refusals", () => {
       "a default lease over the longest",
       { yaml: "lease: {default_s: 9999}" },
       "lease.default_s is 9999; it must be at most lease.max_s (3600)",
+    ],
+    [
+      "an address that others reach, with nothing to keep them out",
+      { yaml: "listen: 0.0.0.0:1" },
+      "listen is 0.0.0.0:1, which other machines can reach, and there is no TLS (tls.cert, tls.key) and no authentication (auth.tokens or tls.client_ca); set that, listen on 127.0.0.1, or set insecure_listen: true if whoever can connect may run commands here",
+    ],
+    [
+      "TLS alone on such an address",
+      { yaml: "{listen: '[::]:1', tls: {cert: c, key: k}}" },
+      "listen is [::]:1, which other machines can reach, and there is no authentication (auth.tokens or tls.client_ca); set that, listen on 127.0.0.1, or set insecure_listen: true if whoever can connect may run commands here",
+    ],
+    [
+      "a certificate without its key",
+      { yaml: "tls: {cert: c}" },
+      "tls.cert is set without tls.key; set the file of its private key",
+    ],
+    [
+      "a key without its certificate",
+      { env: { SWITCHYARD_TLS_KEY: "k" } },
+      "tls.key is set without tls.cert; set the file of its certificate",
+    ],
+    [
+      "client certificates without TLS",
+      { yaml: "tls: {client_ca: c}" },
+      "tls.client_ca is set without tls.cert and tls.key; set them, too",
     ],
     [
       "a shortest timeout over the longest",

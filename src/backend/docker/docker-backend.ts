@@ -37,6 +37,8 @@ export interface DockerBackendOptions {
   readonly onFenced: () => void;
   /** Told how long each answered ping of a link took, in milliseconds. */
   readonly onRoundTrip?: (ms: number) => void;
+  /** Told in words what takes long while it starts. */
+  readonly onProgress?: ((text: string) => void) | undefined;
 }
 
 /** Whether a Docker daemon answers; with the reason when none does. */
@@ -65,7 +67,7 @@ export class DockerBackend implements Backend {
   constructor(private readonly options: DockerBackendOptions) {}
 
   async start(): Promise<void> {
-    const { pools, log, uids, instance } = this.options;
+    const { pools, log, uids, instance, onProgress } = this.options;
     try {
       await dockerClient({ timeout: PING_TIMEOUT_MS }).ping();
     } catch (error) {
@@ -81,7 +83,7 @@ export class DockerBackend implements Backend {
     }
     this.#left = all.filter(({ Labels }) => Labels[INSTANCE_LABEL] === instance);
     this.#epoch = Math.min(Math.max(Date.now(), newest(this.#left) + 1), EPOCH_MAX);
-    for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log);
+    for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log, onProgress);
     const [first] = pools.values();
     if (!first) return;
     const runtime = new RuntimeVolume({ docker: this.#docker, patientDocker: this.#patientDocker }, first.image);

@@ -80,12 +80,17 @@ class PromptSession {
     signal.addEventListener("abort", end, { once: true });
     const events = this.#tellEvents();
     try {
+      let isAsking = isTerminal;
       if (isTerminal) reader.prompt();
       for await (const text of lines) {
         this.#isLast = false;
+        isAsking = false;
         if (signal.aborted || !(await this.#take(readLine(text)))) break;
+        isAsking = isTerminal;
         if (isTerminal) reader.prompt();
       }
+      // The shell's own prompt gets a line of its own.
+      if (isAsking) process.stdout.write("\n");
     } finally {
       signal.removeEventListener("abort", end);
       reader.close();

@@ -15,8 +15,8 @@ export interface Size {
 const ENTER = "\u001b[?1049h\u001b[?25l\u001b[?7l";
 const LEAVE = "\u001b[?7h\u001b[?25h\u001b[?1049l";
 const HOME = "\u001b[H";
-const CLEAR_LINE = "\u001b[K";
-const CLEAR_BELOW = "\u001b[J";
+/** Before a line is written: after one that is as wide as the screen it would take the last character. */
+const CLEAR_LINE = "\u001b[2K";
 const QUIT_KEYS = new Set(["q", "Q", "\u0003"]);
 
 export class Screen {
@@ -36,10 +36,11 @@ export class Screen {
     }
   }
 
+  /** As many lines as it has rows. */
   draw(lines: (size: Size) => readonly string[]): void {
     const { columns, rows } = process.stdout;
-    const text = lines({ columns, rows }).join(`${CLEAR_LINE}\r\n`);
-    if (this.#isOpen) process.stdout.write(`${HOME}${text}${CLEAR_LINE}${CLEAR_BELOW}`);
+    const cleared = lines({ columns, rows }).map((line) => `${CLEAR_LINE}${line}`);
+    if (this.#isOpen) process.stdout.write(`${HOME}${cleared.join("\r\n")}`);
   }
 
   /** Idempotent. */
