@@ -3,6 +3,7 @@
 // is loaded by the commands that need it.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
+import { benchCommand } from "./bench.js";
 import { addClientCommands } from "./client-commands.js";
 import { DOCTOR_HELP } from "./doctor-help.js";
 import { packageVersion } from "./package.js";
@@ -85,5 +86,6 @@ program
   .action(token);
 
 addClientCommands(program);
+program.addCommand(benchCommand());
 
 await program.parseAsync();
