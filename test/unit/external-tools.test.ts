@@ -55,7 +55,14 @@ describe("an external call", () => {
       ["search", "look.at", "other.look"],
     );
     const { signal: _, ...rest } = got[0] ?? assert.fail();
-    const call = { principal: "", arguments: { timeout: 1 }, timeoutS: 5, tool: "search", trajectoryId: "t", uniqId: "u" };
+    const call = {
+      principal: "",
+      arguments: { timeout: 1 },
+      timeoutS: 5,
+      tool: "search",
+      trajectoryId: "t",
+      uniqId: "u",
+    };
     assert.deepEqual(rest, call);
   });
 
