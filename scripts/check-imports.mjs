@@ -22,6 +22,7 @@ const FOLDERS = {
   artifacts: ["core"],
   grpc: ["core", "artifacts", "trajectory", ...PUBLIC_PROTO],
   client: ["core", ...PUBLIC_PROTO],
+  load: ["core", ...PUBLIC_PROTO],
   telemetry: ["core"],
   config: ["core"],
   cli: [
@@ -29,6 +30,7 @@ const FOLDERS = {
     "config",
     "telemetry",
     "client",
+    "load",
     "grpc",
     "artifacts",
     "trajectory",
@@ -42,7 +44,7 @@ const FOLDERS = {
 
 /** Package (or scope, with a closing slash) to the only folders that may import it. Others are free where not CLOSED. */
 const PACKAGES = {
-  "@grpc/": ["grpc", "client", "backend/fleet"],
+  "@grpc/": ["grpc", "client", "load", "backend/fleet"],
   "grpc-health-check": ["grpc"],
   "@modelcontextprotocol/": ["tools/external"],
   undici: ["tools/external"],
@@ -51,7 +53,16 @@ const PACKAGES = {
   dockerode: ["backend/docker"],
   commander: ["cli"],
   "prom-client": ["telemetry"],
-  yaml: ["config"],
+  "hdr-histogram-js": ["load"],
+  // The API makes spans; what sends them is loaded only where traces are asked for.
+  "@opentelemetry/": ["telemetry/tracing", "telemetry/tracing-export"],
+  ...Object.fromEntries(
+    ["core", "exporter-trace-otlp-http", "resources", "sdk-trace"].map((name) => [
+      `@opentelemetry/${name}`,
+      ["telemetry/tracing-export"],
+    ]),
+  ),
+  yaml: ["config", "load"],
   zod: ["config"],
 };
 

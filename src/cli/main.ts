@@ -3,19 +3,21 @@
 // is loaded by the commands that need it.
 import { Command, Option } from "commander";
 import { optionTable } from "../config/help.js";
+import { benchCommand } from "./bench.js";
 import { addClientCommands } from "./client-commands.js";
 import { DOCTOR_HELP } from "./doctor-help.js";
 import { packageVersion } from "./package.js";
 import type { ServeFlags } from "./serve.js";
+import { token } from "./token.js";
 
 const program = new Command("switchyard")
   .description("Runs the tool calls of RL rollouts that arrive on gRPC streams")
   .version(packageVersion(), "--version")
   .showHelpAfterError("(switchyard --help lists the commands)");
 
-/** Both commands take the same configuration. */
-function configured(name: string, description: string): Command {
-  return program
+/** These commands take the same configuration. */
+function configured(name: string, description: string, parent = program): Command {
+  return parent
     .command(name)
     .description(description)
     .option("--config <file>", "YAML file with the configuration")
@@ -30,6 +32,11 @@ interface Given {
   readonly backend?: string;
   readonly logLevel?: string;
   readonly handover?: boolean;
+}
+
+interface Printed {
+  readonly json?: boolean;
+  readonly origins?: boolean;
 }
 
 function serveFlags({ logLevel, ...rest }: Given): ServeFlags {
@@ -49,6 +56,36 @@ configured("doctor", "Check whether the server could run here, and say what to d
     await doctor({ ...serveFlags(given), ...(json !== undefined && { json }) });
   });
 
+const config = program.command("config").description("Look at a configuration, without starting anything");
+configured("check", "Say whether serve would take it; exit code 1 when not", config)
+  .option("--json", "print problems and warnings as a JSON object")
+  .action(async ({ json, ...given }: Given & Printed) => {
+    const { checkConfig } = await import("./config.js");
+    await checkConfig({ ...serveFlags(given), ...(json && { json }) });
+  });
+configured("print", "Print what it comes to as YAML, with defaults, environment and flags, and secrets hidden", config)
+  .option("--origins", "say of each value where it is from")
+  .option("--json", "print JSON")
+  .action(async ({ json, origins, ...given }: Given & Printed) => {
+    const { printConfig } = await import("./config.js");
+    printConfig({ ...serveFlags(given), ...(json && { json }), ...(origins && { origins }) });
+  });
+config
+  .command("schema")
+  .description("Print the JSON Schema of the file, for editors")
+  .action(async () => {
+    const { printSchema } = await import("./config.js");
+    printSchema();
+  });
+
+program
+  .command("token")
+  .argument("[name]", "whose requests they are that come with it")
+  .description("Make a bearer token, and what of it goes into the configuration")
+  .option("--json", "print name, token and sha256 as a JSON object")
+  .action(token);
+
 addClientCommands(program);
+program.addCommand(benchCommand());
 
 await program.parseAsync();

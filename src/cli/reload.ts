@@ -3,13 +3,14 @@
 // configuration changes nothing. Invariant: `#running` is what the server goes by, whatever the file says.
 import { changedPaths, type OptionPath, withValue } from "../config/changes.js";
 import { valueAt } from "../config/raw.js";
+import { isWithin, type ReloadableName } from "../config/reloadable.js";
 import type { Config } from "../config/schema.js";
 import { messageOf } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 
 export interface Reloadable {
-  /** An option, or a section that is taken over as a whole: `log.level`, `limits`. */
-  readonly name: string;
+  /** An option, or a section that is taken over as a whole. */
+  readonly name: ReloadableName;
   /** Takes over what this configuration says of it. Throws when that cannot be; then what was before goes on. */
   apply(config: Config): void | Promise<void>;
   /** Also when no option changed, because what an option names may have: a file. */
@@ -46,13 +47,13 @@ export class Reloader {
     const changed = changedPaths(this.#running, config);
     const reloaded: string[] = [];
     for (const row of this.table) {
-      const paths = changed.filter((path) => concerns(row, path));
+      const paths = changed.filter((path) => isWithin(path, row.name));
       if (paths.length === 0 && !row.always) continue;
       if (await this.#apply(row, config, paths)) reloaded.push(...paths.map(nameOf));
     }
-    this.log.info({ reloaded }, "configuration reloaded");
-    const waiting = changed.filter((path) => !this.table.some((row) => concerns(row, path))).map(nameOf);
+    const waiting = changed.filter((path) => !this.table.some((row) => isWithin(path, row.name))).map(nameOf);
     if (waiting.length > 0) this.log.warn({ options: waiting }, `needs a restart: ${waiting.join(", ")}`);
+    this.log.info({ reloaded }, "configuration reloaded");
   }
 
   async #apply(row: Reloadable, config: Config, paths: readonly OptionPath[]): Promise<boolean> {
@@ -66,10 +67,6 @@ export class Reloader {
     for (const path of paths) this.#running = withValue(this.#running, path, valueAt(config, path));
     return true;
   }
-}
-
-function concerns({ name }: Reloadable, path: OptionPath): boolean {
-  return name.split(".").every((key, depth) => key === path[depth]);
 }
 
 function nameOf(path: OptionPath): string {

@@ -17,7 +17,7 @@ export interface ArtifactEntry {
   /** What is not UTF-8 is shown as U+FFFD. */
   readonly path: string;
   /** The exact path, when `path` is not. */
-  readonly pathBytes: Uint8Array | undefined;
+  readonly rawPath: Uint8Array | undefined;
   readonly type: "file" | "dir" | "symlink" | "other";
   /** Bytes. */
   readonly size: number;
@@ -93,9 +93,9 @@ export function listingOf({ entries, truncated }: ListArtifactsResponse): Artifa
 }
 
 /** A path as a request has it. */
-export function wirePath(path: ArtifactPath): { readonly path: string; readonly pathBytes: Buffer } {
-  if (typeof path === "string") return { path, pathBytes: Buffer.alloc(0) };
-  return { path: "", pathBytes: asBuffer(path) };
+export function wirePath(path: ArtifactPath): { readonly path: string; readonly rawPath: Buffer } {
+  if (typeof path === "string") return { path, rawPath: Buffer.alloc(0) };
+  return { path: "", rawPath: asBuffer(path) };
 }
 
 export function infoOf({ path, size, mimeType, mtimeUnixS, mode }: ReadArtifactHeader): FileInfo {
@@ -118,10 +118,10 @@ export function archiveSummary(trailer: ArchiveArtifactsTrailer): ArchiveSummary
   };
 }
 
-function entryOf({ path, pathBytes, type, size, mtimeUnixS, mode, linkTarget }: WireEntry): ArtifactEntry {
+function entryOf({ path, rawPath, type, size, mtimeUnixS, mode, linkTarget }: WireEntry): ArtifactEntry {
   return {
     path,
-    pathBytes: pathBytes.length > 0 ? pathBytes : undefined,
+    rawPath: rawPath.length > 0 ? rawPath : undefined,
     type: TYPES[type] ?? "other",
     size: Number(size),
     mtime: dateOf(mtimeUnixS),

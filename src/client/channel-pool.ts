@@ -3,6 +3,7 @@
 // closed when its last one has ended.
 import { Client, type ClientOptions } from "@grpc/grpc-js";
 import type { Backoff } from "./backoff.js";
+import type { Acquaintance } from "./retrying.js";
 import type { Security } from "./security.js";
 
 export interface ChannelPoolOptions {
@@ -26,7 +27,8 @@ interface Member {
   suspect: boolean;
 }
 
-export class ChannelPool {
+export class ChannelPool implements Acquaintance {
+  reached = false;
   readonly #options: ChannelPoolOptions;
   readonly #members = new Set<Member>();
 
@@ -34,9 +36,12 @@ export class ChannelPool {
     this.#options = options;
   }
 
-  /** Whether a request that the server refused for its token may be tried once more. */
   get renewsToken(): boolean {
     return this.#options.security.renewsToken;
+  }
+
+  get givesCertificate(): boolean {
+    return this.#options.security.givesCertificate;
   }
 
   get size(): number {

@@ -45,6 +45,7 @@ export interface Security {
   readonly interceptors: Interceptor[];
   /** Whether a refused token may be followed by another one. */
   readonly renewsToken: boolean;
+  readonly givesCertificate: boolean;
 }
 
 /** What may stand in a header, and no blank: such a token would not be the one that the server knows. */
@@ -60,7 +61,13 @@ export function securityOf(address: string, given: SecurityOptions): Security {
         `credentials and ${other} are both given; put what ${other} says into the credentials, or leave them out`,
       );
     }
-    return { credentials: given.credentials, options: {}, interceptors: [], renewsToken: false };
+    return {
+      credentials: given.credentials,
+      options: {},
+      interceptors: [],
+      renewsToken: false,
+      givesCertificate: false,
+    };
   }
   if (token !== undefined && tls === false && given.allowInsecureToken !== true && !isLocalTarget(address)) {
     throw invalid(
@@ -68,12 +75,13 @@ export function securityOf(address: string, given: SecurityOptions): Security {
     );
   }
   if (typeof token === "string") checkToken(token);
-  const { serverName } = typeof tls === "object" ? tls : {};
+  const { serverName, cert } = typeof tls === "object" ? tls : {};
   return {
     credentials: tls === false ? credentials.createInsecure() : secureCredentials(tls === true ? {} : tls),
     options: serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName },
     interceptors: token === undefined ? [] : [authorization(token)],
     renewsToken: typeof token === "function",
+    givesCertificate: cert !== undefined,
   };
 }
 

@@ -57,7 +57,7 @@ export function toolResultOf(message: ToolResultMessage): ToolResult {
     metadata: message.metadata ?? {},
     exitCode: message.exitCode,
     signal: message.signal || undefined,
-    outputBytes: Number(message.outputBytes),
+    outputBytes: Number(message.outputBytesTotal),
     truncated: message.truncated,
     queueMs: msOf(message.queueTime),
     execMs: msOf(message.execTime),

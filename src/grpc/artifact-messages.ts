@@ -31,7 +31,7 @@ interface WirePlace {
   readonly trajectoryId: string;
   readonly resumeToken: string;
   readonly path: string;
-  readonly pathBytes: Buffer;
+  readonly rawPath: Buffer;
 }
 
 export interface UploadHeader extends Place {
@@ -130,13 +130,13 @@ export function wireEntry(path: Buffer, { type, size, mtimeS, mode, linkTarget }
 }
 
 /** A path as text, and as bytes where the text is not the whole truth. */
-export function wirePath(path: Buffer): { readonly path: string; readonly pathBytes: Buffer } {
+export function wirePath(path: Buffer): { readonly path: string; readonly rawPath: Buffer } {
   const isText = utf8Of(path) !== undefined;
-  return { path: path.toString("utf8"), pathBytes: isText ? Buffer.alloc(0) : path };
+  return { path: path.toString("utf8"), rawPath: isText ? Buffer.alloc(0) : path };
 }
 
 function placeOf(wire: WirePlace, isNeeded = false): Place {
-  const path = wire.pathBytes.length > 0 ? Buffer.from(wire.pathBytes) : Buffer.from(wire.path);
+  const path = wire.rawPath.length > 0 ? Buffer.from(wire.rawPath) : Buffer.from(wire.path);
   if (isNeeded && path.length === 0) throw new SwitchyardError("INVALID_FIELD", "path is missing");
   if (path.includes(0)) throw new SwitchyardError("INVALID_FIELD", "path holds a NUL");
   if (path.length > PATH_BYTES_MAX) {

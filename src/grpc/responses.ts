@@ -138,7 +138,7 @@ function toolResult(uniqId: string, outcome: Outcome): ToolResult {
     fault: WIRE_FAULT[FAULT_OF[outcome.status]],
     exitCode: outcome.exitCode === undefined ? undefined : outcome.exitCode | 0,
     signal: wellFormed(outcome.signal ?? ""),
-    outputBytes: count(outcome.outputBytes),
+    outputBytesTotal: count(outcome.outputBytes),
     truncated: outcome.truncated,
     queueTime: durationOfMs(outcome.queueMs),
     execTime: durationOfMs(outcome.execMs),

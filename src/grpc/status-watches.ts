@@ -8,7 +8,7 @@ import type { Principal } from "../core/principal.js";
 import type { Directory } from "../trajectory/session.js";
 import { requireDeadline } from "./deadline.js";
 import { decodeWatch, encodeWatch, type ReadStatus } from "./server-status.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
 
 const WATCHES_MAX = 100;
 /** A watch may have a hundredth of the server's time. */
@@ -19,6 +19,7 @@ export interface StatusWatchesOptions {
   readonly readStatus: ReadStatus;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 export type WatchHandler = handleServerStreamingCall<Buffer, Buffer>;
@@ -48,7 +49,7 @@ export class StatusWatches {
       });
       watch.tick();
     } catch (error) {
-      call.emit("error", grpcStatusOf(error, this.options.log));
+      call.emit("error", grpcStatusOf(error, this.options.log, this.options.onRefused));
     }
   }
 
@@ -97,7 +98,7 @@ class Watch {
   end(error: unknown): void {
     if (this.#over) return;
     this.stop();
-    this.#call.emit("error", grpcStatusOf(error, this.#options.log));
+    this.#call.emit("error", grpcStatusOf(error, this.#options.log, this.#options.onRefused));
   }
 
   stop(): void {

@@ -6,7 +6,6 @@
 //
 // Invariants: sandbox calls run one at a time, external ones beside them; every accepted call gets exactly one outcome;
 // after `ended` nothing starts, the slot is given back, and the directory has forgotten it.
-import { randomUUID } from "node:crypto";
 import type { AdoptedCall, SlotBinding } from "../backend/backend.js";
 import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
@@ -19,7 +18,7 @@ import { Lease } from "./lease.js";
 import { overviewOf } from "./overview.js";
 import type { Attachment, EventSink, OpenRequest, TrajectoryEvent, TrajectoryOverview } from "./session.js";
 import { type HeldSlot, SlotHolder } from "./slot-holder.js";
-import type { Life, TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
+import { type Life, newLife, type TrajectoryIdentity, type TrajectorySurroundings } from "./surroundings.js";
 import { TrajectoryCalls } from "./trajectory-calls.js";
 import { TrajectoryTransfers } from "./transfers.js";
 
@@ -71,7 +70,7 @@ export class Trajectory {
       () => this.#slot.slot,
       () => this.#holdByLease(),
     );
-    this.#calls = new TrajectoryCalls(around, identity.trajectoryId, this.#slot, this.activity, {
+    this.#calls = new TrajectoryCalls(around, identity, this.#slot, this.activity, {
       finished: ({ forStream, uniqId }, outcome) => {
         if (forStream) this.#stream?.sink.event({ kind: "result", uniqId, outcome });
       },
@@ -89,6 +88,10 @@ export class Trajectory {
   /** Of the outcomes that it keeps. */
   get ledgerBytes(): number {
     return this.#calls.ledgerBytes;
+  }
+
+  get hasStream(): boolean {
+    return this.#stream !== undefined;
   }
 
   overview(): TrajectoryOverview {
@@ -292,8 +295,4 @@ export class Trajectory {
     if (error) this.#stream?.sink.end(error);
     return waitForWipe ? wiped : false;
   }
-}
-
-function newLife(beganUnixMs: number): Life {
-  return { incarnation: randomUUID(), beganUnixMs, streamEpoch: 0 };
 }

@@ -37,7 +37,7 @@ async function flood(arena: Arena, command: string, timeoutS: number): Promise<T
   for (const [who, { beforeMb, peakMb }] of Object.entries({ server, runner })) {
     assert.ok(peakMb - beforeMb < GROWTH_MB_MAX, `the ${who} grew from ${beforeMb} to ${peakMb} MiB`);
   }
-  arena.test.diagnostic(`${Number(result.outputBytes) / MIB} MiB in ${secondsOf(result).toFixed(2)} s`);
+  arena.test.diagnostic(`${Number(result.outputBytesTotal) / MIB} MiB in ${secondsOf(result).toFixed(2)} s`);
   assert.equal(result.truncated, true);
   assert.ok(result.output.length < 60_000, `the result holds ${result.output.length} characters`);
   return result;
@@ -52,7 +52,7 @@ attack({
     const result = await flood(arena, "yes", FLOOD_S);
     assert.equal(result.status, CallStatus.CALL_STATUS_TIMED_OUT, result.error);
     assert.match(result.output, /^(y\n)+y?\n?\[\.\.\. \d+ bytes missing \.\.\.\]\n*(y\n)+y?$/);
-    assert.ok(result.outputBytes > MIB, `${result.outputBytes} bytes are no flood`);
+    assert.ok(result.outputBytesTotal > MIB, `${result.outputBytesTotal} bytes are no flood`);
     assert.ok(secondsOf(result) <= FLOOD_S + 1, `it took ${secondsOf(result)} s`);
     return IN_TIME;
   },
@@ -70,7 +70,7 @@ attack({
     assert.equal(result.status, CallStatus.CALL_STATUS_OK, result.error);
     const counted = (await attacker.bash("cat count")).output;
     assert.equal(counted, String(EXACT_BYTES));
-    assert.equal(String(result.outputBytes), counted);
+    assert.equal(String(result.outputBytesTotal), counted);
     return EXACT;
   },
 });

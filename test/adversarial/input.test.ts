@@ -75,7 +75,7 @@ attack({
     const stream = await arena.attacker;
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, value) => value));
     const all = await stream.bash("python3 -c 'import os; os.write(1, bytes(range(256)))' | tee all");
-    assert.equal(all.outputBytes, 256n);
+    assert.equal(all.outputBytesTotal, 256n);
     // Trimmed, as every output is, of the white space at its ends.
     assert.equal(all.output, bytes.toString("utf8").trim());
     const file = await stream.call("read_file", { path: "all", encoding: "base64" });

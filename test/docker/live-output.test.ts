@@ -46,7 +46,7 @@ test("kill -9 of the server: what runs goes on with its output, each byte once",
   const result = await after.resultOf("count");
   assert.equal(result.status, CallStatus.CALL_STATUS_CANCELLED);
   const rest = heard(outputsOf(after.frames, "count"), "stdout", end);
-  assert.deepEqual([rest.missing, BigInt(rest.end)], [0, result.outputBytes]);
+  assert.deepEqual([rest.missing, BigInt(rest.end)], [0, result.outputBytesTotal]);
   const lines = (text + rest.text).trimEnd().split("\n");
   assert.ok(lines.length > 2);
   assert.ok(lines.every((line, index) => line === String(index + 1)));

@@ -97,7 +97,7 @@ test("a running call that ends while no server lives is answered by the next one
   const result = await after.resultOf("long");
   assert.equal(result.status, CallStatus.CALL_STATUS_NONZERO_EXIT);
   assert.equal(result.exitCode, 7);
-  assert.equal(result.outputBytes, 3_000_000n);
+  assert.equal(result.outputBytesTotal, 3_000_000n);
   assert.equal(result.truncated, true);
   assert.equal((await after.bash("cat runs", { uniqId: "look" })).output, "long");
   await second.kill("SIGTERM");

@@ -32,7 +32,10 @@ test("both channels arrive exactly, before the result, which is as always", asyn
   const outputs = outputsOf(stream.frames, "a");
   assert.deepEqual(heard(outputs).text, "a\0b\xff\nno newline");
   assert.deepEqual(heard(outputs, "stderr").text, "problem\n");
-  assert.deepEqual([result.status, result.exitCode, result.outputBytes], [CallStatus.CALL_STATUS_NONZERO_EXIT, 3, 23n]);
+  assert.deepEqual(
+    [result.status, result.exitCode, result.outputBytesTotal],
+    [CallStatus.CALL_STATUS_NONZERO_EXIT, 3, 23n],
+  );
   assert.match(result.output, /no newline\n\[stderr\]\nproblem$/);
   assert.equal(stream.frames.at(-1)?.$case, "result");
   await stream.bash("echo quiet", { uniqId: "b" });
@@ -78,7 +81,7 @@ test("a client that does not read holds up neither the command nor the server's 
   const result = await called;
   const { end, missing, text } = heard(outputsOf(stream.frames, "a"));
   t.diagnostic(`${missing} of ${bytes} bytes missing, ${(rss / 1e6).toFixed()} MB resident`);
-  assert.deepEqual([end, result.outputBytes, result.status], [bytes, BigInt(bytes), CallStatus.CALL_STATUS_OK]);
+  assert.deepEqual([end, result.outputBytesTotal, result.status], [bytes, BigInt(bytes), CallStatus.CALL_STATUS_OK]);
   assert.equal(text.length + missing, bytes);
   assert.ok(text.length < 16e6, `${text.length} bytes waited for it`);
   assert.ok(missing > 0);
@@ -127,7 +130,7 @@ test("a stream that breaks goes on where the client was, or from the beginning f
   const [middle, whole] = [heard(outputsOf(second.frames, "a"), "stdout", end), heard(outputsOf(third.frames, "a"))];
   assert.deepEqual([middle.missing, whole.missing, whole.text], [0, 0, all]);
   assert.equal(middle.text, all.slice(end, middle.end));
-  assert.equal(result.outputBytes, BigInt(all.length));
+  assert.equal(result.outputBytesTotal, BigInt(all.length));
   assert.equal(await third.halfClose(), undefined);
 });
 

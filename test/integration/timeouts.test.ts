@@ -111,7 +111,7 @@ describe("timeouts", { concurrency: true }, () => {
       const result = await stream.bash("yes", seconds(1));
       assert.equal(result.status, CallStatus.CALL_STATUS_TIMED_OUT);
       assert.equal(result.truncated, true);
-      assert(result.outputBytes > 1_000_000n, `${result.outputBytes} bytes`);
+      assert(result.outputBytesTotal > 1_000_000n, `${result.outputBytesTotal} bytes`);
       assert(result.output.length <= 50_000);
       assert.equal((await stream.bash("echo next")).output, "next");
     }));

@@ -49,7 +49,7 @@ describe("bash and terminal", () => {
       assertResult(result, { ...OK, output: "out\n\n[stderr]\nerr" });
       assert.equal(result.exitCode, 0);
       assert.equal(result.signal, "");
-      assert.equal(result.outputBytes, 8n);
+      assert.equal(result.outputBytesTotal, 8n);
       assert.equal(result.truncated, false);
       const { isolation, ...rest } = result.metadata ?? {};
       assert.equal(isolation === "none", !sandboxed);
@@ -91,7 +91,7 @@ describe("bash and terminal", () => {
   test("bytes that are no UTF-8 come as valid text, all 256 of them", async () => {
     const result = await stream.bash(`for i in $(seq 0 255); do printf "\\\\x$(printf %x $i)"; done`);
     assertResult(result, OK);
-    assert.equal(result.outputBytes, 256n);
+    assert.equal(result.outputBytesTotal, 256n);
     const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     assert.equal(result.output, every.toString("utf8").trim());
   });
@@ -100,7 +100,7 @@ describe("bash and terminal", () => {
     const result = await stream.bash("seq 1 100000; seq 1 50000 >&2");
     assertResult(result, OK);
     assert.equal(result.truncated, true);
-    assert.equal(result.outputBytes, 588_895n + 288_894n);
+    assert.equal(result.outputBytesTotal, 588_895n + 288_894n);
     assert([...result.output].length <= CHARS_MAX);
     const [out = "", err = ""] = result.output.split("\n[stderr]\n");
     assert.match(out, /^1\n2\n3\n[\s\S]+\[\.\.\. \d+ bytes missing \.\.\.\][\s\S]+\n99999\n100000\n$/);

@@ -98,8 +98,8 @@ export async function checkRoundTrip(t: TestContext, address: string): Promise<v
     "tree/ünï file 1",
   ]);
   assert.equal(truncated, false);
-  const bad = entries.find(({ pathBytes }) => pathBytes);
-  assert.equal((await bytesOf(await client.readArtifact(trajectory, bad?.pathBytes ?? ""))).toString(), "bad");
+  const bad = entries.find(({ rawPath }) => rawPath);
+  assert.equal((await bytesOf(await client.readArtifact(trajectory, bad?.rawPath ?? ""))).toString(), "bad");
   const json = await client.readArtifact(trajectory, "/workspace/tree/link");
   assert.deepEqual([json.info.mimeType, json.info.size, json.info.mode], ["application/octet-stream", 3, 0o640]);
   assert.equal((await bytesOf(json)).toString(), "{}\n");

@@ -50,7 +50,7 @@ export const STATEFUL_CHECKS: Readonly<Record<string, Check>> = {
     assert.equal(result.error, "Exit code: 3");
     assert.equal(result.status, NONZERO);
     assert.equal(result.exitCode, 3);
-    assert.equal(result.outputBytes, 8n);
+    assert.equal(result.outputBytesTotal, 8n);
     const { isolation, sandboxed, network_isolated: network, ...rest } = result.metadata ?? {};
     assert.equal(sandboxed, isolation !== "none");
     assert.equal(typeof network, "boolean");
@@ -75,9 +75,9 @@ export const STATEFUL_CHECKS: Readonly<Record<string, Check>> = {
   "output without newline, bytes that are no text, and 100,000 lines": async (session) => {
     assert.equal(await session.says("printf 'no newline'"), "no newline");
     const binary = await session.run("printf '\\x00\\xff\\xfe'; head -c 1000 /dev/urandom >&2");
-    assert.equal(binary.outputBytes, 1003n);
+    assert.equal(binary.outputBytesTotal, 1003n);
     const lines = await session.run("seq 1 100000");
-    assert.equal(lines.outputBytes, 588_895n);
+    assert.equal(lines.outputBytesTotal, 588_895n);
     assert.equal(lines.truncated, true);
     assert.match(lines.output, /^1\n2\n[\s\S]*bytes missing[\s\S]*\n100000$/);
     assert.equal(await session.says("echo next"), "next");

@@ -80,7 +80,7 @@ test("a member of an archive stays below its folder", () => {
 });
 
 test("a listing shows names as they are, and what cannot be shown as bytes", () => {
-  const entry = { pathBytes: undefined, size: 12, mtime: new Date(0), mode: 0o755, linkTarget: undefined };
+  const entry = { rawPath: undefined, size: 12, mtime: new Date(0), mode: 0o755, linkTarget: undefined };
   const lines = entryLines([
     { ...entry, path: "run\u001b.sh", type: "file" },
     { ...entry, path: "l", type: "symlink", linkTarget: "a" },

@@ -283,7 +283,7 @@ test("a result carries every field of its outcome", () => {
     fault: Fault.FAULT_NONE,
     exitCode: -3,
     signal: "SIGSEGV",
-    outputBytes: 1_099_511_627_776n,
+    outputBytesTotal: 1_099_511_627_776n,
     truncated: true,
     queueTime: { seconds: 1n, nanos: 500_000_000 },
     execTime: { seconds: 0n, nanos: 250_000 },

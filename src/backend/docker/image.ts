@@ -39,9 +39,13 @@ export async function ensureImage(
     });
   } catch (error) {
     const why = `cannot build ${image} from ${folder}: ${messageOf(error)}`;
-    throw new SwitchyardError("BACKEND_UNAVAILABLE", `${why}; without a registry, run scripts/docker-up`, {
-      cause: error,
-    });
+    throw new SwitchyardError(
+      "BACKEND_UNAVAILABLE",
+      `${why}; without a registry, run ${packageFile("scripts", "docker-up")}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -38,11 +38,11 @@ export function sampleJson({ status, trajectories, trajectoriesTotal }: StatusSa
   };
 }
 
-/** `path_bytes`, of a name that is not UTF-8, is base64. */
-export function entryJson({ pathBytes, mtime, ...entry }: ArtifactEntry): Fields {
+/** `raw_path`, of a name that is not UTF-8, is base64. */
+export function entryJson({ rawPath, mtime, ...entry }: ArtifactEntry): Fields {
   return {
     ...named(entry),
-    ...(pathBytes && { path_bytes: Buffer.from(pathBytes).toString("base64") }),
+    ...(rawPath && { raw_path: Buffer.from(rawPath).toString("base64") }),
     mtime: mtime.toISOString(),
   };
 }

@@ -57,10 +57,10 @@ export interface ReadArtifactRequest {
   trajectoryId: string;
   /** As `Open.resume_token`. */
   resumeToken: string;
-  /** Required, unless `path_bytes` is set. */
+  /** Required, unless `raw_path` is set. */
   path: string;
   /** The path, when it is not UTF-8; `path` is then ignored. */
-  pathBytes: Buffer;
+  rawPath: Buffer;
   /** First byte, from 0. At or after the end of the file nothing is read, and that is no error. */
   offset: bigint;
   /** Bytes at most. 0: 1 GiB. More than 16 GiB is taken as that. */
@@ -88,7 +88,7 @@ export interface ReadArtifactHeader {
   /** Relative to the workspace, as UTF-8. */
   path: string;
   /** Set when the path is not UTF-8. */
-  pathBytes: Buffer;
+  rawPath: Buffer;
   /** Of the whole file, in bytes. */
   size: bigint;
   /** By the name's extension alone, which proves nothing; `application/octet-stream` when it says nothing. */
@@ -118,7 +118,7 @@ export interface ListArtifactsRequest {
   /** Default: the workspace. */
   path: string;
   /** The path, when it is not UTF-8; `path` is then ignored. */
-  pathBytes: Buffer;
+  rawPath: Buffer;
   /** Whether to list what is in the folders of the folder, too. Links are not followed. */
   recursive: boolean;
   /** Entries at most. 0: 1,000. More than 10,000 is taken as that. */
@@ -140,8 +140,8 @@ export interface ListArtifactsResponse {
 export interface ArtifactEntry {
   /** Relative to the workspace, as UTF-8. */
   path: string;
-  /** Set when the path is not UTF-8; other requests take it as `path_bytes`. */
-  pathBytes: Buffer;
+  /** Set when the path is not UTF-8; other requests take it as `raw_path`. */
+  rawPath: Buffer;
   /** What it is. */
   type: ArtifactType;
   /** Of a file, in bytes; else 0. */
@@ -163,7 +163,7 @@ export interface ArchiveArtifactsRequest {
   /** Default: the workspace. */
   path: string;
   /** The path, when it is not UTF-8; `path` is then ignored. */
-  pathBytes: Buffer;
+  rawPath: Buffer;
   /**
    * Bytes of files at most, before compression. 0: 1 GiB. More than 16 GiB is taken as that. A file that would go over it is
    * left out, and smaller ones after it may still come.
@@ -209,7 +209,7 @@ export interface ArtifactLeftOut {
   /** Relative to the workspace, as UTF-8. */
   path: string;
   /** Set when the path is not UTF-8. */
-  pathBytes: Buffer;
+  rawPath: Buffer;
   /** Why, in words. */
   reason: string;
 }
@@ -236,7 +236,7 @@ export interface WriteArtifactHeader {
   /** Of the file; or the folder to unpack into, default: the workspace. */
   path: string;
   /** The path, when it is not UTF-8; `path` is then ignored. */
-  pathBytes: Buffer;
+  rawPath: Buffer;
   /** Default: a file. */
   kind: ArtifactUploadKind;
   /** Of a file: its nine permission bits; others are INVALID_FIELD. Default: 0644. Ignored for an archive. */
@@ -260,7 +260,7 @@ export interface WriteArtifactResponse {
 }
 
 function createBaseReadArtifactRequest(): ReadArtifactRequest {
-  return { trajectoryId: "", resumeToken: "", path: "", pathBytes: Buffer.alloc(0), offset: 0n, maxBytes: 0n };
+  return { trajectoryId: "", resumeToken: "", path: "", rawPath: Buffer.alloc(0), offset: 0n, maxBytes: 0n };
 }
 
 export const ReadArtifactRequest: MessageFns<ReadArtifactRequest> = {
@@ -274,8 +274,8 @@ export const ReadArtifactRequest: MessageFns<ReadArtifactRequest> = {
     if (message.path !== "") {
       writer.uint32(26).string(message.path);
     }
-    if (message.pathBytes.length !== 0) {
-      writer.uint32(34).bytes(message.pathBytes);
+    if (message.rawPath.length !== 0) {
+      writer.uint32(34).bytes(message.rawPath);
     }
     if (message.offset !== 0n) {
       if (BigInt.asUintN(64, message.offset) !== message.offset) {
@@ -334,7 +334,7 @@ export const ReadArtifactRequest: MessageFns<ReadArtifactRequest> = {
               break;
             }
 
-            message.pathBytes = Buffer.from(reader.bytes());
+            message.rawPath = Buffer.from(reader.bytes());
             continue;
           }
           case 5: {
@@ -373,7 +373,7 @@ export const ReadArtifactRequest: MessageFns<ReadArtifactRequest> = {
     message.trajectoryId = object.trajectoryId ?? "";
     message.resumeToken = object.resumeToken ?? "";
     message.path = object.path ?? "";
-    message.pathBytes = object.pathBytes ?? Buffer.alloc(0);
+    message.rawPath = object.rawPath ?? Buffer.alloc(0);
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
     message.maxBytes = (object.maxBytes !== undefined && object.maxBytes !== null) ? BigInt(object.maxBytes) : 0n;
     return message;
@@ -479,7 +479,7 @@ export const ReadArtifactResponse: MessageFns<ReadArtifactResponse> = {
 };
 
 function createBaseReadArtifactHeader(): ReadArtifactHeader {
-  return { path: "", pathBytes: Buffer.alloc(0), size: 0n, mimeType: "", mtimeUnixS: 0n, mode: 0 };
+  return { path: "", rawPath: Buffer.alloc(0), size: 0n, mimeType: "", mtimeUnixS: 0n, mode: 0 };
 }
 
 export const ReadArtifactHeader: MessageFns<ReadArtifactHeader> = {
@@ -487,8 +487,8 @@ export const ReadArtifactHeader: MessageFns<ReadArtifactHeader> = {
     if (message.path !== "") {
       writer.uint32(10).string(message.path);
     }
-    if (message.pathBytes.length !== 0) {
-      writer.uint32(18).bytes(message.pathBytes);
+    if (message.rawPath.length !== 0) {
+      writer.uint32(18).bytes(message.rawPath);
     }
     if (message.size !== 0n) {
       if (BigInt.asUintN(64, message.size) !== message.size) {
@@ -537,7 +537,7 @@ export const ReadArtifactHeader: MessageFns<ReadArtifactHeader> = {
               break;
             }
 
-            message.pathBytes = Buffer.from(reader.bytes());
+            message.rawPath = Buffer.from(reader.bytes());
             continue;
           }
           case 3: {
@@ -590,7 +590,7 @@ export const ReadArtifactHeader: MessageFns<ReadArtifactHeader> = {
   fromPartial(object: DeepPartial<ReadArtifactHeader>): ReadArtifactHeader {
     const message = createBaseReadArtifactHeader();
     message.path = object.path ?? "";
-    message.pathBytes = object.pathBytes ?? Buffer.alloc(0);
+    message.rawPath = object.rawPath ?? Buffer.alloc(0);
     message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
     message.mimeType = object.mimeType ?? "";
     message.mtimeUnixS = (object.mtimeUnixS !== undefined && object.mtimeUnixS !== null)
@@ -684,7 +684,7 @@ export const ReadArtifactTrailer: MessageFns<ReadArtifactTrailer> = {
 };
 
 function createBaseListArtifactsRequest(): ListArtifactsRequest {
-  return { trajectoryId: "", resumeToken: "", path: "", pathBytes: Buffer.alloc(0), recursive: false, maxEntries: 0 };
+  return { trajectoryId: "", resumeToken: "", path: "", rawPath: Buffer.alloc(0), recursive: false, maxEntries: 0 };
 }
 
 export const ListArtifactsRequest: MessageFns<ListArtifactsRequest> = {
@@ -698,8 +698,8 @@ export const ListArtifactsRequest: MessageFns<ListArtifactsRequest> = {
     if (message.path !== "") {
       writer.uint32(26).string(message.path);
     }
-    if (message.pathBytes.length !== 0) {
-      writer.uint32(34).bytes(message.pathBytes);
+    if (message.rawPath.length !== 0) {
+      writer.uint32(34).bytes(message.rawPath);
     }
     if (message.recursive !== false) {
       writer.uint32(40).bool(message.recursive);
@@ -752,7 +752,7 @@ export const ListArtifactsRequest: MessageFns<ListArtifactsRequest> = {
               break;
             }
 
-            message.pathBytes = Buffer.from(reader.bytes());
+            message.rawPath = Buffer.from(reader.bytes());
             continue;
           }
           case 5: {
@@ -791,7 +791,7 @@ export const ListArtifactsRequest: MessageFns<ListArtifactsRequest> = {
     message.trajectoryId = object.trajectoryId ?? "";
     message.resumeToken = object.resumeToken ?? "";
     message.path = object.path ?? "";
-    message.pathBytes = object.pathBytes ?? Buffer.alloc(0);
+    message.rawPath = object.rawPath ?? Buffer.alloc(0);
     message.recursive = object.recursive ?? false;
     message.maxEntries = object.maxEntries ?? 0;
     return message;
@@ -866,7 +866,7 @@ export const ListArtifactsResponse: MessageFns<ListArtifactsResponse> = {
 };
 
 function createBaseArtifactEntry(): ArtifactEntry {
-  return { path: "", pathBytes: Buffer.alloc(0), type: 0, size: 0n, mtimeUnixS: 0n, mode: 0, linkTarget: "" };
+  return { path: "", rawPath: Buffer.alloc(0), type: 0, size: 0n, mtimeUnixS: 0n, mode: 0, linkTarget: "" };
 }
 
 export const ArtifactEntry: MessageFns<ArtifactEntry> = {
@@ -874,8 +874,8 @@ export const ArtifactEntry: MessageFns<ArtifactEntry> = {
     if (message.path !== "") {
       writer.uint32(10).string(message.path);
     }
-    if (message.pathBytes.length !== 0) {
-      writer.uint32(18).bytes(message.pathBytes);
+    if (message.rawPath.length !== 0) {
+      writer.uint32(18).bytes(message.rawPath);
     }
     if (message.type !== 0) {
       writer.uint32(24).int32(message.type);
@@ -927,7 +927,7 @@ export const ArtifactEntry: MessageFns<ArtifactEntry> = {
               break;
             }
 
-            message.pathBytes = Buffer.from(reader.bytes());
+            message.rawPath = Buffer.from(reader.bytes());
             continue;
           }
           case 3: {
@@ -988,7 +988,7 @@ export const ArtifactEntry: MessageFns<ArtifactEntry> = {
   fromPartial(object: DeepPartial<ArtifactEntry>): ArtifactEntry {
     const message = createBaseArtifactEntry();
     message.path = object.path ?? "";
-    message.pathBytes = object.pathBytes ?? Buffer.alloc(0);
+    message.rawPath = object.rawPath ?? Buffer.alloc(0);
     message.type = object.type ?? 0;
     message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
     message.mtimeUnixS = (object.mtimeUnixS !== undefined && object.mtimeUnixS !== null)
@@ -1001,7 +1001,7 @@ export const ArtifactEntry: MessageFns<ArtifactEntry> = {
 };
 
 function createBaseArchiveArtifactsRequest(): ArchiveArtifactsRequest {
-  return { trajectoryId: "", resumeToken: "", path: "", pathBytes: Buffer.alloc(0), maxBytes: 0n, maxEntries: 0 };
+  return { trajectoryId: "", resumeToken: "", path: "", rawPath: Buffer.alloc(0), maxBytes: 0n, maxEntries: 0 };
 }
 
 export const ArchiveArtifactsRequest: MessageFns<ArchiveArtifactsRequest> = {
@@ -1015,8 +1015,8 @@ export const ArchiveArtifactsRequest: MessageFns<ArchiveArtifactsRequest> = {
     if (message.path !== "") {
       writer.uint32(26).string(message.path);
     }
-    if (message.pathBytes.length !== 0) {
-      writer.uint32(34).bytes(message.pathBytes);
+    if (message.rawPath.length !== 0) {
+      writer.uint32(34).bytes(message.rawPath);
     }
     if (message.maxBytes !== 0n) {
       if (BigInt.asUintN(64, message.maxBytes) !== message.maxBytes) {
@@ -1072,7 +1072,7 @@ export const ArchiveArtifactsRequest: MessageFns<ArchiveArtifactsRequest> = {
               break;
             }
 
-            message.pathBytes = Buffer.from(reader.bytes());
+            message.rawPath = Buffer.from(reader.bytes());
             continue;
           }
           case 5: {
@@ -1111,7 +1111,7 @@ export const ArchiveArtifactsRequest: MessageFns<ArchiveArtifactsRequest> = {
     message.trajectoryId = object.trajectoryId ?? "";
     message.resumeToken = object.resumeToken ?? "";
     message.path = object.path ?? "";
-    message.pathBytes = object.pathBytes ?? Buffer.alloc(0);
+    message.rawPath = object.rawPath ?? Buffer.alloc(0);
     message.maxBytes = (object.maxBytes !== undefined && object.maxBytes !== null) ? BigInt(object.maxBytes) : 0n;
     message.maxEntries = object.maxEntries ?? 0;
     return message;
@@ -1349,7 +1349,7 @@ export const ArchiveArtifactsTrailer: MessageFns<ArchiveArtifactsTrailer> = {
 };
 
 function createBaseArtifactLeftOut(): ArtifactLeftOut {
-  return { path: "", pathBytes: Buffer.alloc(0), reason: "" };
+  return { path: "", rawPath: Buffer.alloc(0), reason: "" };
 }
 
 export const ArtifactLeftOut: MessageFns<ArtifactLeftOut> = {
@@ -1357,8 +1357,8 @@ export const ArtifactLeftOut: MessageFns<ArtifactLeftOut> = {
     if (message.path !== "") {
       writer.uint32(10).string(message.path);
     }
-    if (message.pathBytes.length !== 0) {
-      writer.uint32(18).bytes(message.pathBytes);
+    if (message.rawPath.length !== 0) {
+      writer.uint32(18).bytes(message.rawPath);
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
@@ -1392,7 +1392,7 @@ export const ArtifactLeftOut: MessageFns<ArtifactLeftOut> = {
               break;
             }
 
-            message.pathBytes = Buffer.from(reader.bytes());
+            message.rawPath = Buffer.from(reader.bytes());
             continue;
           }
           case 3: {
@@ -1421,7 +1421,7 @@ export const ArtifactLeftOut: MessageFns<ArtifactLeftOut> = {
   fromPartial(object: DeepPartial<ArtifactLeftOut>): ArtifactLeftOut {
     const message = createBaseArtifactLeftOut();
     message.path = object.path ?? "";
-    message.pathBytes = object.pathBytes ?? Buffer.alloc(0);
+    message.rawPath = object.rawPath ?? Buffer.alloc(0);
     message.reason = object.reason ?? "";
     return message;
   },
@@ -1513,7 +1513,7 @@ function createBaseWriteArtifactHeader(): WriteArtifactHeader {
     trajectoryId: "",
     resumeToken: "",
     path: "",
-    pathBytes: Buffer.alloc(0),
+    rawPath: Buffer.alloc(0),
     kind: 0,
     mode: undefined,
     maxBytes: 0n,
@@ -1532,8 +1532,8 @@ export const WriteArtifactHeader: MessageFns<WriteArtifactHeader> = {
     if (message.path !== "") {
       writer.uint32(26).string(message.path);
     }
-    if (message.pathBytes.length !== 0) {
-      writer.uint32(34).bytes(message.pathBytes);
+    if (message.rawPath.length !== 0) {
+      writer.uint32(34).bytes(message.rawPath);
     }
     if (message.kind !== 0) {
       writer.uint32(40).int32(message.kind);
@@ -1595,7 +1595,7 @@ export const WriteArtifactHeader: MessageFns<WriteArtifactHeader> = {
               break;
             }
 
-            message.pathBytes = Buffer.from(reader.bytes());
+            message.rawPath = Buffer.from(reader.bytes());
             continue;
           }
           case 5: {
@@ -1650,7 +1650,7 @@ export const WriteArtifactHeader: MessageFns<WriteArtifactHeader> = {
     message.trajectoryId = object.trajectoryId ?? "";
     message.resumeToken = object.resumeToken ?? "";
     message.path = object.path ?? "";
-    message.pathBytes = object.pathBytes ?? Buffer.alloc(0);
+    message.rawPath = object.rawPath ?? Buffer.alloc(0);
     message.kind = object.kind ?? 0;
     message.mode = object.mode ?? undefined;
     message.maxBytes = (object.maxBytes !== undefined && object.maxBytes !== null) ? BigInt(object.maxBytes) : 0n;
@@ -1763,6 +1763,7 @@ export const WriteArtifactResponse: MessageFns<WriteArtifactResponse> = {
  *
  * Errors that every one of these RPCs may give, beside those named with it:
  *   INVALID_ARGUMENT     INVALID_FIELD: a field is malformed; the message names it. Mend the client.
+ *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE: as in ToolExecutorService.
  *   PERMISSION_DENIED    WRONG_TOKEN: the trajectory belongs to another `resume_token`. ACCESS_DENIED: the path leads out of
  *                        the workspace. Do not retry.
  *   NOT_FOUND            TRAJECTORY_UNKNOWN: no such trajectory lives. ARTIFACT_NOT_FOUND: there is nothing at that path.

@@ -141,7 +141,16 @@ export interface ToolCall {
    * empty workspace. While there is no slot the next one's generation can be asked for; a call that asks for another ends
    * when its turn comes, and no slot is acquired for it. Absent: run in whatever slot there is. 0 is malformed.
    */
-  slotGeneration?: number | undefined;
+  slotGeneration?:
+    | number
+    | undefined;
+  /**
+   * The span that the call's own spans belong below, as W3C Trace Context writes it in `traceparent`:
+   * `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. Absent: what the metadata key `traceparent` (with
+   * `tracestate`) said, of the stream or of Execute; else the call begins a trace of its own. A malformed one counts as
+   * absent. It is no part of what tells two calls apart, and nothing that runs in a slot sees it.
+   */
+  traceParent?: string | undefined;
 }
 
 /**
@@ -182,7 +191,7 @@ export interface ToolResult {
   /** The signal that ended the main process, such as `SIGSEGV`; else empty. */
   signal: string;
   /** Bytes that the call wrote to stdout and stderr, kept or not. */
-  outputBytes: bigint;
+  outputBytesTotal: bigint;
   /** Whether `output` misses some of them. */
   truncated: boolean;
   /** From its acceptance until it was handed to a runner. */
@@ -206,7 +215,7 @@ export interface ToolResult {
  * up to a second beyond that), for half of its timeout in all, and then runs on. Of what was not sent the newest 1 MiB of
  * each channel are kept, and what is older is left out: a gap, which `missing` names. What a stream was sent and did not read is lost with it, but may be
  * had again on the next one, from where `Open.output_positions` says, while the runner still has it: also from the next
- * server, when this one died. Once the call has ended nothing more is sent of it; `ToolResult.output_bytes` tells whether
+ * server, when this one died. Once the call has ended nothing more is sent of it; `ToolResult.output_bytes_total` tells whether
  * a client has it all, and `ToolResult.output` has head and tail.
  */
 export interface Output {
@@ -235,6 +244,7 @@ function createBaseToolCall(): ToolCall {
     noOutputTimeout: undefined,
     streamOutput: false,
     slotGeneration: undefined,
+    traceParent: undefined,
   };
 }
 
@@ -263,6 +273,9 @@ export const ToolCall: MessageFns<ToolCall> = {
     }
     if (message.slotGeneration !== undefined) {
       writer.uint32(64).uint32(message.slotGeneration);
+    }
+    if (message.traceParent !== undefined) {
+      writer.uint32(74).string(message.traceParent);
     }
     return writer;
   },
@@ -344,6 +357,14 @@ export const ToolCall: MessageFns<ToolCall> = {
             message.slotGeneration = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.traceParent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -375,6 +396,7 @@ export const ToolCall: MessageFns<ToolCall> = {
       : undefined;
     message.streamOutput = object.streamOutput ?? false;
     message.slotGeneration = object.slotGeneration ?? undefined;
+    message.traceParent = object.traceParent ?? undefined;
     return message;
   },
 };
@@ -390,7 +412,7 @@ function createBaseToolResult(): ToolResult {
     fault: 0,
     exitCode: undefined,
     signal: "",
-    outputBytes: 0n,
+    outputBytesTotal: 0n,
     truncated: false,
     queueTime: undefined,
     execTime: undefined,
@@ -427,11 +449,11 @@ export const ToolResult: MessageFns<ToolResult> = {
     if (message.signal !== "") {
       writer.uint32(74).string(message.signal);
     }
-    if (message.outputBytes !== 0n) {
-      if (BigInt.asUintN(64, message.outputBytes) !== message.outputBytes) {
-        throw new globalThis.Error("value provided for field message.outputBytes of type uint64 too large");
+    if (message.outputBytesTotal !== 0n) {
+      if (BigInt.asUintN(64, message.outputBytesTotal) !== message.outputBytesTotal) {
+        throw new globalThis.Error("value provided for field message.outputBytesTotal of type uint64 too large");
       }
-      writer.uint32(80).uint64(message.outputBytes);
+      writer.uint32(80).uint64(message.outputBytesTotal);
     }
     if (message.truncated !== false) {
       writer.uint32(88).bool(message.truncated);
@@ -538,7 +560,7 @@ export const ToolResult: MessageFns<ToolResult> = {
               break;
             }
 
-            message.outputBytes = reader.uint64() as bigint;
+            message.outputBytesTotal = reader.uint64() as bigint;
             continue;
           }
           case 11: {
@@ -599,8 +621,8 @@ export const ToolResult: MessageFns<ToolResult> = {
     message.fault = object.fault ?? 0;
     message.exitCode = object.exitCode ?? undefined;
     message.signal = object.signal ?? "";
-    message.outputBytes = (object.outputBytes !== undefined && object.outputBytes !== null)
-      ? BigInt(object.outputBytes)
+    message.outputBytesTotal = (object.outputBytesTotal !== undefined && object.outputBytesTotal !== null)
+      ? BigInt(object.outputBytesTotal)
       : 0n;
     message.truncated = object.truncated ?? false;
     message.queueTime = (object.queueTime !== undefined && object.queueTime !== null)

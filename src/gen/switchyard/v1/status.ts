@@ -123,7 +123,7 @@ export interface PoolStatus {
   slotsLeased: number;
   /** Slots that are clean and wait for one. */
   slotsReady: number;
-  /** Trajectories that wait for a slot. */
+  /** Trajectories that wait for a slot, but for those that wait for one of their own principal's. */
   waiting: number;
 }
 

@@ -57,7 +57,7 @@ export interface ReleaseTrajectoryRequest {
     /** An id: this trajectory. */
     { $case: "trajectoryId"; value: string }
     | //
-    /** An id: all trajectories of this group whose token is `resume_token`. None at all is no error. */
+    /** An id: all of the caller's trajectories of this group whose token is `resume_token`. None at all is no error. */
     { $case: "group"; value: string }
     | undefined;
   /** As `Open.resume_token`. */
@@ -686,10 +686,12 @@ export const ToolExecutorServiceService = {
    *   FAILED_PRECONDITION  PROTOCOL_BROKEN: the first frame was not `open`, a later one was, or a message could not
    *                        be decoded; TRAJECTORY_MISMATCH
    *   INVALID_ARGUMENT     INVALID_FIELD: a field of `open` is malformed; UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   NOT_FOUND            TRAJECTORY_UNKNOWN: `require_resume` was set and there is nothing to resume
    *   ABORTED              SUPERSEDED: a newer stream of this trajectory; TRAJECTORY_ENDED: a unary release
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories, or a client that does not read
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories (of the server, or live streams of this
+   *                        bearer token), or a client that does not read
    *   UNAVAILABLE          SHUTTING_DOWN, BACKEND_UNAVAILABLE, ACQUIRE_FAILED
    *   UNIMPLEMENTED        NOT_BUILT: a frame that this server does not know
    *   INTERNAL             INTERNAL
@@ -716,10 +718,11 @@ export const ToolExecutorServiceService = {
    *
    * Errors:
    *   INVALID_ARGUMENT     INVALID_FIELD (a malformed `trajectory_id`, `uniq_id`, Duration, ...), UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   FAILED_PRECONDITION  TRAJECTORY_MISMATCH
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: also calls that begin faster than this bearer token may begin them
    *   UNAVAILABLE          SHUTTING_DOWN
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
@@ -739,6 +742,7 @@ export const ToolExecutorServiceService = {
    *
    * Errors:
    *   INVALID_ARGUMENT   INVALID_FIELD: neither or a malformed target
+   *   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED  WRONG_TOKEN
    *   NOT_FOUND          TRAJECTORY_UNKNOWN: the named trajectory does not live; a client MAY take that as done
    */
@@ -755,7 +759,8 @@ export const ToolExecutorServiceService = {
   },
   /**
    * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
-   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error but
+   * UNAUTHENTICATED.
    */
   listTools: {
     path: "/switchyard.v1.ToolExecutorService/ListTools" as const,
@@ -766,7 +771,10 @@ export const ToolExecutorServiceService = {
     responseSerialize: (value: ListToolsResponse): Buffer => Buffer.from(ListToolsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListToolsResponse => ListToolsResponse.decode(value),
   },
-  /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
+  /**
+   * Counters and pools at this moment, for people and dashboards: the whole server's, whoever asks. Gives no error
+   * but UNAUTHENTICATED.
+   */
   getStatus: {
     path: "/switchyard.v1.ToolExecutorService/GetStatus" as const,
     requestStream: false as const,
@@ -812,10 +820,12 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *   FAILED_PRECONDITION  PROTOCOL_BROKEN: the first frame was not `open`, a later one was, or a message could not
    *                        be decoded; TRAJECTORY_MISMATCH
    *   INVALID_ARGUMENT     INVALID_FIELD: a field of `open` is malformed; UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   NOT_FOUND            TRAJECTORY_UNKNOWN: `require_resume` was set and there is nothing to resume
    *   ABORTED              SUPERSEDED: a newer stream of this trajectory; TRAJECTORY_ENDED: a unary release
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories, or a client that does not read
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories (of the server, or live streams of this
+   *                        bearer token), or a client that does not read
    *   UNAVAILABLE          SHUTTING_DOWN, BACKEND_UNAVAILABLE, ACQUIRE_FAILED
    *   UNIMPLEMENTED        NOT_BUILT: a frame that this server does not know
    *   INTERNAL             INTERNAL
@@ -833,10 +843,11 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *
    * Errors:
    *   INVALID_ARGUMENT     INVALID_FIELD (a malformed `trajectory_id`, `uniq_id`, Duration, ...), UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   FAILED_PRECONDITION  TRAJECTORY_MISMATCH
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: also calls that begin faster than this bearer token may begin them
    *   UNAVAILABLE          SHUTTING_DOWN
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
@@ -848,16 +859,21 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *
    * Errors:
    *   INVALID_ARGUMENT   INVALID_FIELD: neither or a malformed target
+   *   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED  WRONG_TOKEN
    *   NOT_FOUND          TRAJECTORY_UNKNOWN: the named trajectory does not live; a client MAY take that as done
    */
   releaseTrajectory: handleUnaryCall<ReleaseTrajectoryRequest, ReleaseTrajectoryResponse>;
   /**
    * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
-   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error but
+   * UNAUTHENTICATED.
    */
   listTools: handleUnaryCall<ListToolsRequest, ListToolsResponse>;
-  /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
+  /**
+   * Counters and pools at this moment, for people and dashboards: the whole server's, whoever asks. Gives no error
+   * but UNAUTHENTICATED.
+   */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
   /**
    * What GetStatus says, and on request the caller's trajectories, now and then every `interval`, until the client
@@ -887,10 +903,12 @@ export interface ToolExecutorServiceClient extends Client {
    *   FAILED_PRECONDITION  PROTOCOL_BROKEN: the first frame was not `open`, a later one was, or a message could not
    *                        be decoded; TRAJECTORY_MISMATCH
    *   INVALID_ARGUMENT     INVALID_FIELD: a field of `open` is malformed; UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   NOT_FOUND            TRAJECTORY_UNKNOWN: `require_resume` was set and there is nothing to resume
    *   ABORTED              SUPERSEDED: a newer stream of this trajectory; TRAJECTORY_ENDED: a unary release
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories, or a client that does not read
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories (of the server, or live streams of this
+   *                        bearer token), or a client that does not read
    *   UNAVAILABLE          SHUTTING_DOWN, BACKEND_UNAVAILABLE, ACQUIRE_FAILED
    *   UNIMPLEMENTED        NOT_BUILT: a frame that this server does not know
    *   INTERNAL             INTERNAL
@@ -913,10 +931,11 @@ export interface ToolExecutorServiceClient extends Client {
    *
    * Errors:
    *   INVALID_ARGUMENT     INVALID_FIELD (a malformed `trajectory_id`, `uniq_id`, Duration, ...), UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   FAILED_PRECONDITION  TRAJECTORY_MISMATCH
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: also calls that begin faster than this bearer token may begin them
    *   UNAVAILABLE          SHUTTING_DOWN
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
@@ -942,6 +961,7 @@ export interface ToolExecutorServiceClient extends Client {
    *
    * Errors:
    *   INVALID_ARGUMENT   INVALID_FIELD: neither or a malformed target
+   *   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED  WRONG_TOKEN
    *   NOT_FOUND          TRAJECTORY_UNKNOWN: the named trajectory does not live; a client MAY take that as done
    */
@@ -962,7 +982,8 @@ export interface ToolExecutorServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
-   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error but
+   * UNAUTHENTICATED.
    */
   listTools(
     request: ListToolsRequest,
@@ -979,7 +1000,10 @@ export interface ToolExecutorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListToolsResponse) => void,
   ): ClientUnaryCall;
-  /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
+  /**
+   * Counters and pools at this moment, for people and dashboards: the whole server's, whoever asks. Gives no error
+   * but UNAUTHENTICATED.
+   */
   getStatus(
     request: GetStatusRequest,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
