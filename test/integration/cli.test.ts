@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { COMMAND, type RunOptions, runCli, startCli, steady } from "../support/cli.js";
+import { type RunOptions, runCli, startCli, steady } from "../support/cli.js";
 import { type LiveService, startLive } from "../support/live-service.js";
 
 let live: LiveService;
@@ -219,7 +219,7 @@ test("mistakes are told in one line, with an exit code of their own", async () =
       /plain text; add --ca FILE or --tls/,
       { SWITCHYARD_CLIENT_TOKEN: "t" },
     ],
-    [["status", "--ca", COMMAND], 64, /PEM/],
+    [["status", "--tls"], 69, /it speaks no TLS/],
   ] as const) {
     const { code: got, stdout, stderr } = await run(args, { env });
     assert.deepEqual([got, stdout], [code, ""], `${args.join(" ")}: ${stderr}`);
@@ -276,12 +276,9 @@ test("zsh and fish take their scripts, and complete commands", async () => {
   const offered = execFileSync("zsh", ["-f"], { input: `${stubs}\n${zsh}\n${words}\n`, encoding: "utf8" });
   assert.match(offered, /^get:Fetch a file or a folder; - is stdout$/m);
   const fish = (await ok(["completion", "fish"])).stdout;
-  const input = `${fish}\ncomplete -C 'switchyard artifacts g'\ncomplete -C 'switchyard call --tim'\n`;
-  const found = execFileSync("fish", ["--no-config"], {
-    input,
-    encoding: "utf8",
-    env: { ...process.env, HOME: folder },
-  });
+  const script = `${fish}\ncomplete -C 'switchyard artifacts g'\ncomplete -C 'switchyard call --tim'\n`;
+  const env = { ...process.env, HOME: folder };
+  const found = execFileSync("fish", ["--no-config", "-c", script], { encoding: "utf8", env });
   assert.match(found, /^get\tFetch/m);
   assert.match(found, /^--timeout\t/m);
 });

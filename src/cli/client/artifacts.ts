@@ -57,8 +57,8 @@ export function entryLines(entries: readonly ArtifactEntry[]): string[] {
 
 /** A file as it is; a folder as a folder. */
 export function getArtifact(remote: string, local: string | undefined, flags: ArtifactFlags): Promise<void> {
-  if (local === STANDARD) requireText(flags);
   return runClient(flags, "short", async (around) => {
+    if (local === STANDARD) requireText(flags);
     try {
       await getFile(around, remote, local, flags);
     } catch (error) {
@@ -71,8 +71,8 @@ export function getArtifact(remote: string, local: string | undefined, flags: Ar
 }
 
 export function archiveArtifacts(path: string, local: string | undefined, flags: ArtifactFlags): Promise<void> {
-  if (local === STANDARD) requireText(flags);
   return runClient(flags, "short", async ({ client, signal }) => {
+    if (local === STANDARD) requireText(flags);
     const download = client.archiveArtifacts(keyOf(flags), path, { signal });
     const counted = new ProgressBar(path || "workspace", undefined).count(download);
     const target = local ?? `${basename(path) || flags.trajectory}.tar.gz`;

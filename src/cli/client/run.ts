@@ -19,6 +19,8 @@ export async function runClient(
   patience: Patience,
   work: (around: Surroundings) => Promise<number | undefined>,
 ): Promise<void> {
+  // Those of libraries are not for users.
+  process.noDeprecation = true;
   endWithReader();
   const interrupt = interrupted();
   let client: SwitchyardClient | undefined;
