@@ -74,7 +74,8 @@ const java: Language = {
   needs: ["java", "mvn"],
   prepare: [
     [
-      ...["mvn", "--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"],
+      "mvn",
+      ...["--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"],
       ...[`-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"],
     ],
   ],
