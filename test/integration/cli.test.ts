@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type RunOptions, runCli, startCli, steady } from "../support/cli.js";
 import { type LiveService, startLive } from "../support/live-service.js";
+import { authOf, newToken } from "../support/tokens.js";
 
 let live: LiveService;
 const folder = mkdtempSync(join(tmpdir(), "switchyard-cli-"));
@@ -219,7 +220,7 @@ test("mistakes are told in one line, with an exit code of their own", async () =
       /plain text; add --ca FILE or --tls/,
       { SWITCHYARD_CLIENT_TOKEN: "t" },
     ],
-    [["status", "--tls"], 69, /it speaks no TLS/],
+    [["status", "--tls"], 69, /it seems to speak no TLS/],
   ] as const) {
     const { code: got, stdout, stderr } = await run(args, { env });
     assert.deepEqual([got, stdout], [code, ""], `${args.join(" ")}: ${stderr}`);
@@ -230,6 +231,19 @@ test("mistakes are told in one line, with an exit code of their own", async () =
   assert.deepEqual([unknown.code, unknown.stdout], [64, ""]);
   assert.match(unknown.stderr, /unknown option '--intervall'\n\(Did you mean --interval\?\)/);
   assert.match((await run(["top", "--interval", "0"])).stderr, /from 0\.1 to 60/);
+});
+
+test("a server that asks for a token gets it from a file or the environment", async (t) => {
+  const token = newToken("me");
+  const guarded = await startLive("process", { pools: { default: { slots_per_container: 1 } }, ...authOf(token) });
+  t.after(() => guarded.close());
+  const server = ["--server", guarded.address];
+  const refused = await run(["status", ...server]);
+  assert.deepEqual([refused.code, refused.stdout], [77, ""]);
+  assert.match(refused.stderr, /^switchyard: .*--token-file or SWITCHYARD_CLIENT_TOKEN\n$/);
+  writeFileSync(join(folder, "token"), `${token.text}\n`);
+  await ok(["status", ...server, "--token-file", "token"]);
+  await ok(["call", ...server, "bash", "true"], { env: { SWITCHYARD_CLIENT_TOKEN: token.text } });
 });
 
 test("every command has help with examples", async () => {
@@ -260,7 +274,7 @@ complete -p switchyard`;
     assert.equal(lines.pop(), "complete -o bashdefault -o default -F _switchyard switchyard");
     return lines.filter(Boolean);
   };
-  assert.deepEqual(complete("c"), ["call", "completion"]);
+  assert.deepEqual([complete("cal"), complete("compl")], [["call"], ["completion"]]);
   assert.deepEqual(complete("artifacts", ""), ["ls", "get", "put", "archive"]);
   assert.deepEqual(complete("artifacts", "get", "--tr"), ["--trajectory"]);
   assert.deepEqual(complete("call", "--server", "h:1", "--str"), ["--stream"]);

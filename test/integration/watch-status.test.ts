@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type StatusSample, SwitchyardClient } from "../../src/client/index.js";
 import { startLive } from "../support/live-service.js";
+import { authOf, newToken } from "../support/tokens.js";
 
 const POOL = { pools: { default: { slots_per_container: 2, max_containers: 1 } } };
 
@@ -63,6 +64,31 @@ test("a watcher sees pools, counters and trajectories change, and the end of the
   });
   await assert.rejects(last, { reason: "SHUTTING_DOWN", code: "UNAVAILABLE" });
   await closing;
+});
+
+test("of trajectories a watcher sees those of its own principal", async (t) => {
+  const [alice, bob] = [newToken("alice"), newToken("bob")];
+  const live = await startLive("process", { ...POOL, ...authOf(alice, bob) });
+  t.after(() => live.close());
+  const [hers, his] = [alice, bob].map(({ text }) => {
+    const client = new SwitchyardClient(live.address, { token: text });
+    t.after(() => client.close());
+    return client;
+  });
+  assert(hers && his);
+  await hers.open({ trajectoryId: "shared-name" });
+  const sees = async (client: SwitchyardClient) => {
+    const { trajectories, trajectoriesTotal, status } = await until(
+      client.watchStatus({ trajectoriesMax: 1000 }),
+      () => true,
+    );
+    return [trajectories.map(({ trajectoryId }) => trajectoryId), trajectoriesTotal, status.trajectories];
+  };
+  assert.deepEqual(await sees(hers), [["shared-name"], 1, 1]);
+  assert.deepEqual(await sees(his), [[], 0, 1]);
+  const nobody = new SwitchyardClient(live.address);
+  t.after(() => nobody.close());
+  await assert.rejects(sees(nobody), { code: "UNAUTHENTICATED" });
 });
 
 test("a client that is closed ends its watches", async (t) => {

@@ -90,7 +90,7 @@ export function isUnreachable(error: unknown): boolean {
 export function whyUnreachable(error: Error): string {
   const { cause } = error;
   const text = cause instanceof SwitchyardClientError ? cause.message : error.message;
-  if (/wrong version number|packet length too long/.test(text)) return "it speaks no TLS";
+  if (/wrong version number|packet length too long|before secure TLS/.test(text)) return "it seems to speak no TLS";
   const own = text.replace(/^.*Last error: (?:Error: )?/s, "").replace(/\.? Resolution note: .*$/s, "");
   return own.split("\n", 1)[0] ?? "";
 }
