@@ -13,9 +13,11 @@ const steps = [
   ["format and lint", () => run("biome", "ci", "--colors=off", "--error-on-warnings", ".")],
   ["types", () => run("tsc", "--noEmit", "-p", "tsconfig.json")],
   ["import rules", () => run("node", "scripts/check-imports.mjs")],
+  ["licences", () => run("node", "--import", "tsx", "scripts/check-licences.ts")],
   ["proto lint", () => run("buf", "lint")],
   ["proto breaking", protoBreaking],
   ["generated code", generatedCode],
+  ["generated docs", () => run("node", "--import", "tsx", "scripts/config-docs.ts", "--check")],
 ];
 
 let failed = 0;

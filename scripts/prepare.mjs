@@ -66,19 +66,8 @@ async function build() {
   rmSync(stampFile, { force: true });
   run([join(root, "node_modules/.bin/tsc"), "-p", "tsconfig.build.json"]);
   removeOrphans(join(dist, "src"));
-  // The asynchronous form leaves a helper process behind for as long as this one lives.
-  const { buildSync } = await import("esbuild");
-  const temporary = join(dist, `.runner-${process.pid}.mjs`);
-  buildSync({
-    entryPoints: [join(root, "src/runner/main.ts")],
-    outfile: temporary,
-    bundle: true,
-    platform: "node",
-    target: "node20",
-    format: "esm",
-    logLevel: "warning",
-  });
-  renameSync(temporary, join(dist, "runner.mjs"));
+  const { bundle } = await import("./bundle.mjs");
+  await bundle(root);
   writeFileSync(stampFile, stamp);
 }
 
@@ -89,7 +78,14 @@ function distFresh() {
 /** By content, since a checkout or a clone gives files new times. */
 function sourcesHash() {
   const hash = createHash("sha256");
-  const configs = ["package-lock.json", "tsconfig.json", "tsconfig.build.json", "scripts/prepare.mjs"];
+  const configs = [
+    "package-lock.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "scripts/prepare.mjs",
+    "scripts/bundle.mjs",
+    "scripts/no-ssh2.mjs",
+  ];
   for (const file of [...configs.map((name) => join(root, name)), ...filesIn(join(root, "src"))]) {
     hash
       .update(`${relative(root, file)}\0`)

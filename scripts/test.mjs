@@ -3,7 +3,7 @@
 // side, those that start processes one file at a time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
 // SUITE_SIZE=whole runs every attack at every isolation level, and every fault and the random scripts at full size.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, constants, tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
@@ -17,9 +17,11 @@ const isWhole = process.env.SUITE_SIZE === "whole";
 // For one test, and for one file; the longest test waits out a call of 45 s, the whole ones run 1,000 scripts. Attacks
 // have limits of their own.
 const TEST_TIMEOUT_MS = isWhole ? 900_000 : 300_000;
-// The session that is cut at every byte takes minutes.
+// The session that is cut at every byte takes minutes, and so does an image that is built.
 const FAULT_TIMEOUT_MS = 900_000;
+const PACKAGE_TIMEOUT_MS = 900_000;
 const ATTACK_FILE_TIMEOUT_MS = 3_600_000;
+const LONG = { adversarial: ATTACK_FILE_TIMEOUT_MS, fault: FAULT_TIMEOUT_MS, package: PACKAGE_TIMEOUT_MS };
 const mustRun = Boolean(process.env.CI);
 
 const args = process.argv.slice(2);
@@ -41,7 +43,7 @@ try {
 
 async function main() {
   if (suites.length === 0)
-    throw new Error("name the suites to run: unit, sim, integration, docker, fault, adversarial");
+    throw new Error("name the suites to run: unit, sim, integration, docker, fault, adversarial, package");
   // The pure ones run the sources as they stand.
   await prepare({ build: suites.every((suite) => PURE.has(suite)) ? "never" : "stale" });
   const totals = new Map();
@@ -86,7 +88,7 @@ async function runSuite(suite, settings = {}) {
   if (files.length === 0)
     throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts of ${only.join(" or ")}`);
   const concurrency = PURE.has(suite) ? availableParallelism() : 1;
-  const timeoutMs = { adversarial: ATTACK_FILE_TIMEOUT_MS, fault: FAULT_TIMEOUT_MS }[suite] ?? TEST_TIMEOUT_MS;
+  const timeoutMs = LONG[suite] ?? TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
   const command = [
     ...["--import", "tsx", "--enable-source-maps", "--test", "--test-reporter=spec"],
@@ -133,6 +135,7 @@ function exitCode(child) {
 /** Why a suite cannot run here; undefined when it can. */
 async function obstacleTo(suite) {
   if (suite === "docker" || suite === "fault") return dockerObstacle();
+  if (suite === "package") return (await dockerObstacle()) ?? registryObstacle();
   return suite === "adversarial" ? ((await dockerObstacle()) ?? (isWhole ? runscObstacle() : undefined)) : undefined;
 }
 
@@ -141,6 +144,12 @@ async function runscObstacle() {
   const { Runtimes } = await new Docker({ timeout: 10_000 }).info();
   if (Runtimes?.runsc) return undefined;
   return "the Docker daemon has no runtime named runsc; scripts/docker-up offers it one";
+}
+
+/** The package is installed as users do it. */
+function registryObstacle() {
+  const { status } = spawnSync("npm", ["ping", "--silent"], { cwd: root, stdio: "ignore", timeout: 60_000 });
+  return status === 0 ? undefined : "npm's registry does not answer (npm ping)";
 }
 
 async function dockerObstacle() {

@@ -5,6 +5,7 @@ import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import type { Outcome } from "../core/outcome.js";
 import type { OutputPosition, OutputSink } from "../core/output.js";
+import type { Principal } from "../core/principal.js";
 
 export interface Backend {
   readonly name: "docker" | "process";
@@ -126,6 +127,8 @@ export interface RunningBatch {
 
 /** Whose slot it is, with what the next server must know to go on with the trajectory. */
 export interface SlotBinding {
+  readonly principal: Principal;
+  /** Unique within the principal. */
   readonly trajectoryId: string;
   /** Names this life of the trajectory. */
   readonly incarnation: string;

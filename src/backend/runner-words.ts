@@ -11,8 +11,8 @@ export function logRunnerWords(stderr: Readable, log: Logger, onTooMany: () => v
   let left = WORDS_BYTES_MAX;
   stderr.on("data", (chunk: Buffer) => {
     if (left <= 0) return;
-    const text = chunk.subarray(0, left).toString("utf8").trim();
-    log.warn({ text }, "runner says");
+    const words = chunk.subarray(0, left).toString("utf8").trim();
+    log.warn({ stderr: words }, "runner says");
     left -= chunk.length;
     if (left <= 0) onTooMany();
   });

@@ -13,8 +13,8 @@ export interface BatchEntry<R> extends Caller {
 }
 
 export interface Caller {
-  /** Called just before its batch is handed to dispatch; never for an entry that was not. */
-  onStarted?(): void;
+  /** Called just before its batch, of so many calls, is handed to dispatch; never for an entry that was not. */
+  onStarted?(batchSize: number): void;
   /** Called exactly once. May come before `submit` returns: when closed, or when dispatch throws at a full batch. */
   settle(outcome: Outcome): void;
 }
@@ -56,9 +56,9 @@ export class Ticket {
     if (act) this.#guard(act);
   }
 
-  started(): void {
+  started(batchSize: number): void {
     const entry = this.#entry;
-    if (entry) this.#guard(() => entry.onStarted?.());
+    if (entry) this.#guard(() => entry.onStarted?.(batchSize));
   }
 
   settle(outcome: Outcome): void {

@@ -163,7 +163,7 @@ export class Batcher<R extends { readonly id: string }> {
     tickets.forEach((ticket, index) => {
       ticket.onCancel(() => (running ? running.cancel(index) : early.push(index)));
     });
-    for (const ticket of tickets) ticket.started();
+    for (const ticket of tickets) ticket.started(tickets.length);
     try {
       running = this.options.dispatch(batch, (index, outcome) => tickets[index]?.settle(outcome));
     } catch (error) {

@@ -4,36 +4,46 @@ import type { Logger } from "pino";
 import type { AdoptedContainer, Backend, Runner } from "../backend/backend.js";
 import { lockInstance } from "../backend/instance-lock.js";
 import { UidBlock } from "../backend/uid-block.js";
-import { Batcher } from "../batch/batcher.js";
+import type { Batcher } from "../batch/batcher.js";
 import type { Config, PoolConfig } from "../config/schema.js";
 import { systemClock } from "../core/clock.js";
 import { GrpcServer } from "../grpc/server.js";
 import { Pool } from "../pool/pool.js";
 import { Metrics } from "../telemetry/metrics.js";
-import { Catalogue } from "../tools/catalogue.js";
-import type { ExternalTools } from "../tools/external/external-tools.js";
-import { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import type { Catalogue } from "../tools/catalogue.js";
+import type { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+import { makeTokenBook, reloadTokens } from "./auth.js";
 import { makeBackend } from "./backend.js";
 import { makeExternalTools } from "./external.js";
+import { LiveSettings } from "./live-settings.js";
 import { packageVersion } from "./package.js";
+import { makeSecurity } from "./security.js";
 import type { Service } from "./service.js";
+import { type Say, startPools } from "./start-progress.js";
+import { makeTracing } from "./traced.js";
+import { type Guards, makeTrajectories, type Watchers } from "./trajectories.js";
 import { serveHttp } from "./watched.js";
 
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
 
-/** Rejects, with nothing left behind, when any part cannot start. */
-export async function startService(config: Config, log: Logger): Promise<Service> {
+/** Rejects, with nothing left behind, when any part cannot start. `say` is told what it is at meanwhile. */
+export async function startService(config: Config, log: Logger, say?: Say): Promise<Service> {
   const instance = instanceOf(config);
   const unlock = await lockInstance(instance);
   const undo: (() => unknown)[] = [unlock];
   try {
     const uids = await UidBlock.claim();
     undo.push(uids.release);
+    const security = await makeSecurity(config, log);
+    undo.push(security.close);
     const [fenced, onFenced] = signal();
     const metrics = new Metrics(packageVersion());
+    const serverId = randomUUID();
+    const tracing = await makeTracing(config, serverId, metrics, log);
+    if (tracing) undo.push(() => tracing.close());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
-    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip });
+    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip, onProgress: say });
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));
@@ -42,13 +52,16 @@ export async function startService(config: Config, log: Logger): Promise<Service
     undo.push(() => Promise.all(pools.map((pool) => (handover ? pool.leave() : pool.close()))));
     const external = makeExternalTools(config, log);
     undo.push(() => external.close());
-    const { directory, batcher, catalogue } = makeTrajectories(config, pools, external, metrics, log);
-    const server = makeServer(config, pools, batcher, catalogue, directory, log);
+    const watchers = { metrics, tracer: tracing?.tracer, log };
+    const guards = { tokens: makeTokenBook(config), certificates: security.certificates };
+    const live = new LiveSettings(config);
+    const { directory, batcher, catalogue } = makeTrajectories(config, live, pools, external, guards, watchers);
+    const server = makeServer(config, live, serverId, pools, batcher, catalogue, directory, guards, watchers);
     let whyNotReady: string | undefined = "the server is starting";
     const http = await serveHttp(config, { metrics, pools, directory, server, whyNotReady: () => whyNotReady });
     if (http) undo.push(() => http.close());
     goOnWith(await backend.adopt(), pools, directory);
-    await Promise.all(pools.map((pool) => pool.start()));
+    await startPools(pools, (name) => config.pools[name]?.min_containers ?? 0, say);
     const port = await server.listen(config.listen);
     directory.startLeases();
     [handover, whyNotReady] = [false, undefined];
@@ -70,6 +83,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
         return endAll(graceMs);
       },
       fenced,
+      reloadable: [
+        ...security.reloadable,
+        ...live.reloadable,
+        reloadTokens(guards.tokens, () => directory.allowancesChanged()),
+      ],
     };
   } catch (error) {
     await takeBack(undo, log);
@@ -111,72 +129,17 @@ function goOnWith(
   }
 }
 
-function makeTrajectories(
-  config: Config,
-  pools: readonly Pool[],
-  external: ExternalTools,
-  metrics: Metrics,
-  log: Logger,
-) {
-  const batcher = new Batcher<Runner>({
-    clock: systemClock,
-    windowMs: config.batch.window_ms,
-    sizeMax: config.batch.size_max,
-    dispatch: ({ runner, entries, timeoutS }, settle) =>
-      runner.runBatch(
-        entries.map(({ operation }) => operation),
-        timeoutS,
-        settle,
-      ),
-    onFault: (error) => log.error({ err: error }, "a call's owner threw"),
-    onBatch: (calls, waitMs) => metrics.batchSent(calls, waitMs),
-  });
-  const catalogue = new Catalogue({
-    limits: { fileBytesMax: config.files.bytes_max },
-    timeouts: { minS: config.timeouts.min_s, maxS: config.timeouts.max_s },
-    requireStatefulSandbox: config.policy.require_stateful_sandbox,
-    disabled: config.tools.disabled,
-    external,
-  });
-  return { batcher, catalogue, directory: makeDirectory(config, pools, batcher, catalogue, metrics) };
-}
-
-function makeDirectory(
-  config: Config,
-  pools: readonly Pool[],
-  batcher: Batcher<Runner>,
-  catalogue: Catalogue,
-  metrics: Metrics,
-) {
-  const { limits, lease, timeouts } = config;
-  return new TrajectoryDirectory({
-    clock: systemClock,
-    pools: new Map(
-      pools.map((slots) => [slots.name, { slots, timeoutDefaultS: config.pools[slots.name]?.timeout_default_s ?? 30 }]),
-    ),
-    submit: (entry) => batcher.submit(entry),
-    follow: ({ runner, slot, uniqId, settle, output }) =>
-      batcher.follow({ settle }, (finish) => runner.resumeCall(slot, uniqId, finish, output)),
-    catalogue,
-    ledger: { callsMax: limits.calls_per_trajectory_max, bytesMax: limits.ledger_bytes_max },
-    callBytes: { trajectoryMax: limits.call_bytes_max, serverMax: limits.call_bytes_total_max },
-    leaseDefaultS: lease.default_s,
-    leaseMaxS: lease.max_s,
-    queueTimeoutS: timeouts.queue_s,
-    lifetimeS: limits.trajectory_lifetime_s,
-    onFinished: (tool, outcome) => metrics.callFinished(tool, outcome),
-  });
-}
-
 function makeServer(
   config: Config,
+  live: LiveSettings,
+  serverId: string,
   pools: readonly Pool[],
   batcher: Batcher<Runner>,
   catalogue: Catalogue,
   directory: TrajectoryDirectory,
-  log: Logger,
+  { tokens, certificates }: Guards,
+  { metrics, log }: Watchers,
 ): GrpcServer {
-  const serverId = randomUUID();
   const startedMs = performance.now();
   return new GrpcServer({
     directory,
@@ -190,7 +153,9 @@ function makeServer(
         totalRequests: directory.counters.total,
         totalErrors: directory.counters.errors,
         batches: batcher.stats.batches,
+        batchedCalls: batcher.stats.calls,
         meanBatchSize: batcher.stats.meanBatchSize,
+        trajectories: directory.size,
         pools: pools.map((pool) => ({ ...pool.status(), isolation: pool.status().isolation ?? "" })),
       }),
     },
@@ -198,13 +163,28 @@ function makeServer(
     log,
     announcement: {
       serverId,
-      unackedCallsMax: config.limits.calls_per_trajectory_max,
+      get unackedCallsMax() {
+        return live.limits.calls_per_trajectory_max;
+      },
       outputCharsMax: config.output.chars_max,
-      timeoutMinS: config.timeouts.min_s,
-      timeoutMaxS: config.timeouts.max_s,
-      leaseMaxS: config.lease.max_s,
+      get timeoutMinS() {
+        return live.timeouts.min_s;
+      },
+      get timeoutMaxS() {
+        return live.timeouts.max_s;
+      },
+      get leaseMaxS() {
+        return live.lease.max_s;
+      },
     },
-    streamsMax: config.limits.streams_max,
+    get streamsMax() {
+      return live.limits.streams_max;
+    },
+    tokens,
+    certificates,
+    reflection: config.reflection,
+    onRejected: (status) => metrics.rejected(status),
+    onRefused: (reason) => metrics.refused(reason),
     keepalive: { intervalMs: config.keepalive.interval_s * 1000, timeoutMs: config.keepalive.timeout_s * 1000 },
   });
 }

@@ -2,12 +2,16 @@
 // line when the server is ready, the exit code, and the signals.
 import { constants } from "node:os";
 import type { Logger } from "pino";
+import { warningsOf } from "../config/checks.js";
 import { type Flag, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import { createLog } from "../telemetry/log.js";
+import { createLog, type Verbosity } from "../telemetry/log.js";
 import { startService } from "./compose.js";
+import { receiveHangUps } from "./hang-up.js";
+import { type Reloadable, Reloader } from "./reload.js";
 import type { Service } from "./service.js";
+import { startProgress } from "./start-progress.js";
 
 // Ctrl-C under `npm start` arrives twice: from the terminal, and forwarded by npm.
 const SAME_SIGNAL_MS = 1000;
@@ -19,10 +23,13 @@ export interface ServeFlags extends Readonly<Partial<Record<Flag, string | boole
 /** Runs until a signal ends it; never resolves before. */
 export async function serve({ config: file, ...flags }: ServeFlags): Promise<void> {
   try {
-    const config = loadConfig({ ...(file !== undefined && { file }), env: process.env, flags });
-    const log = createLog(config.log.level);
+    const load = () => loadConfig({ ...(file !== undefined && { file }), env: process.env, flags });
+    const config = load();
+    const verbosity: Verbosity = { level: config.log.level };
+    const log = createLog(verbosity);
     logUncaught(log);
-    await run(config, log);
+    for (const warning of warningsOf(config)) log.warn({}, warning);
+    await run(config, log, (table) => new Reloader(config, load, [levelOf(verbosity), ...table], log));
   } catch (error) {
     // A failure without a reason of ours is a defect, and then the stack is worth more than a short message.
     const text = error instanceof SwitchyardError || !(error instanceof Error) ? messageOf(error) : error.stack;
@@ -31,22 +38,42 @@ export async function serve({ config: file, ...flags }: ServeFlags): Promise<voi
   }
 }
 
-async function run(config: Config, log: Logger): Promise<void> {
+async function run(config: Config, log: Logger, reloaderOf: (table: readonly Reloadable[]) => Reloader): Promise<void> {
   const stop = firstSignal(log);
-  const service = await startService(config, log);
-  if (service.httpAddress) log.info({ http: service.httpAddress }, "serving /metrics, /healthz and /readyz");
+  const onHangUp = receiveHangUps();
+  const progress = startProgress(process.stderr);
+  const service = await startService(config, log, progress.say).finally(progress.end);
+  let { shutdown } = config;
+  const atShutdown: Reloadable = {
+    name: "shutdown",
+    apply: (next) => {
+      shutdown = next.shutdown;
+    },
+  };
+  const reloader = reloaderOf([atShutdown, ...service.reloadable]);
+  onHangUp(() => void reloader.reload());
+  if (service.httpAddress) log.info({ address: service.httpAddress }, "serving /metrics, /healthz and /readyz");
   if (!stop.received) sayReady(service);
-  const { grace_s, handover } = config.shutdown;
   const signal = await Promise.race([stop.signal, service.fenced]);
   if (signal === undefined) {
     log.fatal("another server of this instance has taken over: ending, and leaving it everything");
     await service.handOver(0);
     process.exit(1);
   }
+  const { grace_s, handover } = shutdown;
   log.info({ signal, grace_s, handover }, "shutting down");
   if (handover) await service.handOver(grace_s * 1000);
   else await service.close(grace_s * 1000);
   process.exit(0);
+}
+
+function levelOf(verbosity: Verbosity): Reloadable {
+  return {
+    name: "log.level",
+    apply: ({ log }) => {
+      verbosity.level = log.level;
+    },
+  };
 }
 
 function sayReady({ address, backend, slots }: Service): void {

@@ -1,5 +1,7 @@
 // A running server, as `serve` sees it.
 
+import type { Reloadable } from "./reload.js";
+
 export interface Service {
   /** Where it listens, with the port that it really got. */
   readonly address: string;
@@ -14,4 +16,6 @@ export interface Service {
   handOver(graceMs: number): Promise<void>;
   /** Resolves when a newer server of the instance has taken over: this one can only end. */
   readonly fenced: Promise<void>;
+  /** What of it can change while it runs. */
+  readonly reloadable: readonly Reloadable[];
 }

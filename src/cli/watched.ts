@@ -2,17 +2,20 @@
 import type { Config } from "../config/schema.js";
 import type { GrpcServer } from "../grpc/server.js";
 import type { Pool } from "../pool/pool.js";
-import { HttpServer } from "../telemetry/http-server.js";
+import { HttpServer, type Readiness } from "../telemetry/http-server.js";
 import type { Figures, Metrics } from "../telemetry/metrics.js";
 import type { TrajectoryDirectory } from "../trajectory/trajectory-directory.js";
+
+/** Of why a pool is down. */
+const REASON_CHARS_MAX = 300;
 
 export interface Watched {
   readonly metrics: Metrics;
   readonly pools: readonly Pool[];
-  readonly directory: TrajectoryDirectory;
-  readonly server: GrpcServer;
+  readonly directory: Pick<TrajectoryDirectory, "size" | "counters" | "ledgerBytes" | "transfers">;
+  readonly server: Pick<GrpcServer, "streams">;
   /** Why it takes no calls; undefined while it does. */
-  whyNotReady(): string | undefined;
+  readonly whyNotReady: () => string | undefined;
 }
 
 /** The HTTP server and where it listens; undefined when none is asked for. Rejects with LISTEN_FAILED. */
@@ -25,9 +28,21 @@ export async function serveHttp(
   const server = new HttpServer({
     listen,
     metrics: { contentType: metrics.contentType, text: () => metrics.text(figuresOf(watched)) },
-    whyNotReady: () => watched.whyNotReady(),
+    readiness: () => readinessOf(watched),
   });
   return { address: await server.listen(), close: () => server.close() };
+}
+
+/** One pool that is down leaves the others' trajectories to serve; when all are, no call can get a slot. */
+function readinessOf({ pools, whyNotReady }: Watched): Readiness {
+  const why = whyNotReady();
+  if (why !== undefined) return { isReady: false, text: why };
+  const down = pools.flatMap((pool) => {
+    const reason = pool.whyDown()?.replace(/\s+/g, " ").slice(0, REASON_CHARS_MAX);
+    return reason === undefined ? [] : [`pool ${pool.name} has no container, and none can be started: ${reason}`];
+  });
+  const isReady = down.length < pools.length;
+  return { isReady, text: [...(isReady ? ["ready"] : []), ...down].join("\n") };
 }
 
 function figuresOf({ pools, directory, server }: Watched): Figures {
@@ -37,9 +52,11 @@ function figuresOf({ pools, directory, server }: Watched): Figures {
     callsQueued: directory.counters.queued,
     ledgerBytes: directory.ledgerBytes,
     liveOutputBytes: directory.counters.outputBytes,
+    transfers: directory.transfers,
     pools: pools.map((pool) => {
       const { name, containers, waiting } = pool.status();
-      return { name, containers, waiting, slots: pool.slotStates() };
+      const isDown = pool.whyDown() !== undefined;
+      return { name, containers, waiting, slots: pool.slotStates(), isDown, ...pool.tally };
     }),
   };
 }

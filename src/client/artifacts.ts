@@ -1,6 +1,5 @@
 // Files of a workspace on their way to and from a program: the streams of ArtifactService, each with the backpressure of HTTP/2.
 import { createHash } from "node:crypto";
-import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import {
   type ArchiveArtifactsResponse,
   ArtifactServiceService,
@@ -23,14 +22,13 @@ import { SwitchyardClientError } from "./errors.js";
 import { failureOf } from "./grpc-error.js";
 import { asBuffer } from "./grpc-stream.js";
 import { onAbort } from "./on-abort.js";
+import { type Shape, serverStream } from "./server-stream.js";
 
 interface Part<Summary> {
   readonly data?: Uint8Array;
   readonly summary?: Summary;
   readonly info?: FileInfo;
 }
-
-type Shape<T> = { readonly path: string; readonly responseDeserialize: (bytes: Buffer) => T };
 
 const CHUNK_BYTES = 256 * 1024;
 /** So many messages wait at most, when they come faster than they are asked for. */
@@ -142,60 +140,12 @@ export async function write(
 
 async function* download<T, Summary>(
   pool: ChannelPool,
-  { path, responseDeserialize }: Shape<T>,
+  method: Shape<T>,
   request: Uint8Array,
   partOf: (response: T) => Part<Summary>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Part<Summary>> {
-  signal?.throwIfAborted();
-  const lease = pool.acquire();
-  const call: ClientReadableStream<T> = lease.client.makeServerStreamRequest(
-    path,
-    asBuffer,
-    responseDeserialize,
-    request,
-  );
-  const forget = onAbort(signal, () => call.cancel());
-  try {
-    for await (const response of responsesOf<T>(call)) yield partOf(response);
-  } catch (error) {
-    throw signal?.aborted ? signal.reason : error;
-  } finally {
-    forget();
-    call.cancel();
-    lease.release(false);
-  }
-}
-
-/** One by one; what is not asked for stays with the server, but for a few. */
-async function* responsesOf<T>(call: ClientReadableStream<T>): AsyncGenerator<T> {
-  const waiting: T[] = [];
-  let failure: ServiceError | undefined;
-  let ended = false;
-  let wake: () => void = () => undefined;
-  call.on("data", (response: T) => {
-    waiting.push(response);
-    if (waiting.length >= WAITING_MAX) call.pause();
-    wake();
-  });
-  call.on("error", (error: ServiceError) => {
-    failure = error;
-    wake();
-  });
-  call.on("end", () => {
-    ended = true;
-    wake();
-  });
-  for (;;) {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) yield next;
-    if (failure) throw failureOf(failure).error;
-    if (ended) return;
-    const woken = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-    call.resume();
-    await woken;
-  }
+  for await (const response of serverStream(pool, method, request, WAITING_MAX, [signal])) yield partOf(response);
 }
 
 function readPart({ part }: ReadArtifactResponse): Part<ReadSummary> {

@@ -1,12 +1,14 @@
 // The connections to one server. A connection carries 500 streams, and further ones wait in silence; so each gets at most
 // `streamsMax`, and another is opened when all are full. A connection that fell silent gets no new stream, and is
 // closed when its last one has ended.
-import { type ChannelCredentials, type ChannelOptions, Client } from "@grpc/grpc-js";
+import { Client, type ClientOptions } from "@grpc/grpc-js";
 import type { Backoff } from "./backoff.js";
+import type { Acquaintance } from "./retrying.js";
+import type { Security } from "./security.js";
 
 export interface ChannelPoolOptions {
   readonly address: string;
-  readonly credentials: ChannelCredentials;
+  readonly security: Security;
   readonly streamsMax: number;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -25,12 +27,21 @@ interface Member {
   suspect: boolean;
 }
 
-export class ChannelPool {
+export class ChannelPool implements Acquaintance {
+  reached = false;
   readonly #options: ChannelPoolOptions;
   readonly #members = new Set<Member>();
 
   constructor(options: ChannelPoolOptions) {
     this.#options = options;
+  }
+
+  get renewsToken(): boolean {
+    return this.#options.security.renewsToken;
+  }
+
+  get givesCertificate(): boolean {
+    return this.#options.security.givesCertificate;
   }
 
   get size(): number {
@@ -62,8 +73,10 @@ export class ChannelPool {
   }
 
   #add(): Member {
-    const { address, credentials, keepaliveMs, keepaliveTimeoutMs, backoff } = this.#options;
-    const options: ChannelOptions = {
+    const { address, security, keepaliveMs, keepaliveTimeoutMs, backoff } = this.#options;
+    const options: ClientOptions = {
+      ...security.options,
+      interceptors: security.interceptors,
       "grpc.use_local_subchannel_pool": 1, // Else all channels of a process share one connection.
       "grpc.keepalive_time_ms": keepaliveMs,
       "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
@@ -72,7 +85,7 @@ export class ChannelPool {
       "grpc.max_reconnect_backoff_ms": backoff.maxMs,
       "grpc.enable_retries": 0,
     };
-    const member = { client: new Client(address, credentials, options), streams: 0, suspect: false };
+    const member = { client: new Client(address, security.credentials, options), streams: 0, suspect: false };
     this.#members.add(member);
     return member;
   }

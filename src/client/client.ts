@@ -1,6 +1,5 @@
 // The client of one server: its connections, and the trajectories open on them.
 import { randomBytes, randomUUID } from "node:crypto";
-import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { systemClock } from "../core/clock.js";
 import {
   ArchiveArtifactsRequest,
@@ -25,77 +24,14 @@ import { ChannelPool } from "./channel-pool.js";
 import { SwitchyardClientError } from "./errors.js";
 import { connectOver } from "./grpc-stream.js";
 import { count, durationOf, encodeExecute, type ToolArguments } from "./messages.js";
+import { BACKOFF, type ClientOptions, DEFAULTS, type ExecuteOptions, type OpenOptions } from "./options.js";
+import { securityOf } from "./security.js";
 import { type ServerStatus, serverStatusOf, type ToolDescription, toolsOf } from "./server-status.js";
 import type { SessionTimes } from "./session.js";
+import { type StatusSample, type WatchOptions, watchStatus } from "./status-watch.js";
 import { type ToolResult, toolResultOf } from "./tool-result.js";
-import { type CallOptions, Trajectory, type TrajectoryKey } from "./trajectory.js";
+import { Trajectory, type TrajectoryKey } from "./trajectory.js";
 import { request, type UnaryMethod } from "./unary.js";
-
-/** Times are milliseconds. */
-export interface ClientOptions {
-  /** Of `@grpc/grpc-js`. Default: none, and no TLS. */
-  readonly credentials?: ChannelCredentials;
-  /** Streams and requests that share one connection: 1–500. Default: 400. More connections are opened as needed. */
-  readonly streamsPerConnection?: number;
-  /** Waits between attempts: random, up to a bound that doubles from `initialMs` to `maxMs`. Default: 100, 10,000. */
-  readonly backoff?: Partial<Backoff>;
-  /** How long `open()` keeps trying. Default: 30,000. */
-  readonly openTimeoutMs?: number;
-  /** How long an open trajectory, or a request, keeps trying to reach the server again. Default: 600,000. */
-  readonly reconnectTimeoutMs?: number;
-  /** How long one attempt may wait for `opened`. Default: 20,000. */
-  readonly attemptTimeoutMs?: number;
-  /** A stream on which nothing came for so long is replaced; the server sends something every 20 s. Default: 60,000. */
-  readonly silenceMs?: number;
-  /** An idle connection is tested so often, and given up when no answer comes in time. Default: 30,000 and 10,000. */
-  readonly keepaliveMs?: number;
-  readonly keepaliveTimeoutMs?: number;
-}
-
-export interface OpenOptions {
-  /** Matches `[A-Za-z0-9._:-]{1,128}`. Default: a random one. One that lives is resumed. */
-  readonly trajectoryId?: string;
-  /** Guards the trajectory; at most 1,024 bytes. Default: a random one. */
-  readonly resumeToken?: string;
-  /** Groups take turns in waiting for slots. Default: empty, a group like any other. */
-  readonly group?: string;
-  /** Where its slot comes from. Default: the pool `default`. */
-  readonly pool?: string;
-  /** Environment variables of every command; at most 64 KiB. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Seconds that it outlives its stream; clamped to `limits.leaseMaxMs`. Default: the server's (120). */
-  readonly leaseS?: number;
-  /** Acquire a slot now instead of at the first call. */
-  readonly acquireSlot?: boolean;
-  /** Fail with `TRAJECTORY_UNKNOWN` when there is nothing to resume. */
-  readonly requireResume?: boolean;
-  /**
-   * What to do when the server forgot the trajectory while there was no stream (its lease ended, or the server did). Calls
-   * that had been sent end `LOST` either way. `restart` (default): the trajectory begins anew, in an empty workspace, and
-   * calls that were never sent run there, unless they have a `slotGeneration`: then they end `NOT_STARTED`. `fail`: if
-   * any call was sent before, the trajectory fails with `TRAJECTORY_UNKNOWN`.
-   */
-  readonly onLifeLost?: "restart" | "fail";
-  /** Aborted: pending calls reject with `CLOSED`, and the trajectory is released as far as the server can be told. */
-  readonly signal?: AbortSignal;
-}
-
-export interface ExecuteOptions extends Omit<CallOptions, "onOutput"> {
-  readonly resumeToken?: string;
-  readonly group?: string;
-  readonly pool?: string;
-}
-
-const DEFAULTS = {
-  streamsPerConnection: 400,
-  openTimeoutMs: 30_000,
-  reconnectTimeoutMs: 600_000,
-  attemptTimeoutMs: 20_000,
-  silenceMs: 60_000,
-  keepaliveMs: 30_000,
-  keepaliveTimeoutMs: 10_000,
-} as const;
-const BACKOFF: Backoff = { initialMs: 100, maxMs: 10_000 };
 
 const { execute, getStatus, listTools, releaseTrajectory } = ToolExecutorServiceService;
 const NOTHING = new Uint8Array();
@@ -117,7 +53,7 @@ export class SwitchyardClient {
   /** Aborted when it is closed. */
   readonly #closed = new AbortController();
 
-  /** `address`: `host:port`, or another target that gRPC knows. Connects when something is asked for. */
+  /** `address`: `host:port`, or another target that gRPC knows. Connects when something is asked for. Throws CONFIG_INVALID. */
   constructor(address: string, options: ClientOptions = {}) {
     const all = { ...DEFAULTS, ...options };
     const { streamsPerConnection: streamsMax } = all;
@@ -128,7 +64,7 @@ export class SwitchyardClient {
     this.#times = { ...all, backoff: this.#backoff };
     this.#pool = new ChannelPool({
       address,
-      credentials: options.credentials ?? credentials.createInsecure(),
+      security: securityOf(address, options),
       streamsMax,
       keepaliveMs: all.keepaliveMs,
       keepaliveTimeoutMs: all.keepaliveTimeoutMs,
@@ -263,6 +199,16 @@ export class SwitchyardClient {
 
   async status(): Promise<ServerStatus> {
     return serverStatusOf(await this.#request(getStatus, NOTHING));
+  }
+
+  /**
+   * The status now, and then every `intervalMs`: read it in a loop, which ends when it is left, and throws what the `signal`
+   * was aborted for. One that is read slowly misses samples. Throws when the connection breaks or the server goes
+   * (`SHUTTING_DOWN`), and repeats nothing by itself.
+   */
+  watchStatus(options: WatchOptions = {}): AsyncIterableIterator<StatusSample> {
+    this.#checkOpen();
+    return watchStatus(this.#pool, options, this.#closed.signal);
   }
 
   /**

@@ -7,7 +7,8 @@ import type { CallStatus, Fault } from "../core/outcome.js";
  * the client's:
  *
  * - `REJECTED`: the server never accepted the call; a {@link CallRejectedError} says why.
- * - `UNREACHABLE`: no connection within `openTimeoutMs` or `reconnectTimeoutMs`; `cause` is the last attempt's error.
+ * - `UNREACHABLE`: no connection within `openTimeoutMs` or `reconnectTimeoutMs`; `cause` is the last attempt's error. At once
+ *   when the first connection fails for a certificate: the message says whose, and why.
  * - `CLOSED`: the trajectory or the client was closed before, or meanwhile.
  * - `EVENTS_OVERFLOW`: an iterator of events was not read while 10,000 of them came.
  * - `UNKNOWN`: the server or gRPC gave no reason that this client knows; `code` and the message say more.

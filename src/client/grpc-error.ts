@@ -4,11 +4,14 @@ import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { status as GrpcStatus, type ServiceError } from "@grpc/grpc-js";
 import { MEANING, messageOf, type Reason } from "../core/errors.js";
 import { type ErrorReason, SwitchyardClientError } from "./errors.js";
+import { tlsFailureIn } from "./tls-failure.js";
 
 export interface Failure {
   readonly error: SwitchyardClientError;
   /** Whether the same may succeed on another connection or later. */
   readonly retry: boolean;
+  /** TLS refuses the other end, which goes on until somebody mends it. */
+  readonly isTls?: true;
 }
 
 const LENGTH_DELIMITED = 2;
@@ -26,8 +29,12 @@ const BROKEN_CONNECTION = new Set<string>([
 export function failureOf(cause: ServiceError): Failure {
   const code = GrpcStatus[cause.code] ?? `code ${cause.code}`;
   const given = reasonIn(cause);
-  const reason: ErrorReason = given !== undefined && isReason(given) ? given : "UNKNOWN";
   const text = cause.details || messageOf(cause);
+  const tls = given === undefined && code === "UNAVAILABLE" ? tlsFailureIn(text) : undefined;
+  if (tls !== undefined) {
+    return { error: new SwitchyardClientError("UNREACHABLE", tls, { code, cause }), retry: true, isTls: true };
+  }
+  const reason: ErrorReason = given !== undefined && isReason(given) ? given : "UNKNOWN";
   const message = given === undefined || reason === given ? text : `${given}: ${text}`;
   const retry = (given === undefined ? BROKEN_CONNECTION : PASSING).has(code);
   return { error: new SwitchyardClientError(reason, message, { code, cause }), retry };

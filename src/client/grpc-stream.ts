@@ -5,19 +5,22 @@ import { ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_s
 import { RunTrajectoryResponse } from "../gen/switchyard/v1/trajectory.js";
 import type { ChannelPool } from "./channel-pool.js";
 import { failureOf } from "./grpc-error.js";
+import { Retrying } from "./retrying.js";
 import type { ClientStream, Connect, StreamListener } from "./transport.js";
 
 export function connectOver(pool: ChannelPool): Connect {
-  return (listener) => openStream(pool, listener);
+  const retrying = new Retrying(pool);
+  return (listener) => openStream(pool, retrying, listener);
 }
 
-function openStream(pool: ChannelPool, listener: StreamListener): ClientStream {
+function openStream(pool: ChannelPool, retrying: Retrying, listener: StreamListener): ClientStream {
   const lease = pool.acquire();
   const { path } = ToolExecutorServiceService.runTrajectory;
   const call = lease.client.makeBidiStreamRequest(path, asBuffer, (bytes) => RunTrajectoryResponse.decode(bytes));
   let over = false;
   let failure: ServiceError | undefined;
   call.on("data", ({ frame }: RunTrajectoryResponse) => {
+    retrying.succeeded();
     // A frame that this client does not know is none to it.
     if (!over && frame !== undefined) listener.onFrame(frame);
   });
@@ -32,7 +35,7 @@ function openStream(pool: ChannelPool, listener: StreamListener): ClientStream {
     if (over) return;
     over = true;
     lease.release(false);
-    listener.onEnd(failure === undefined ? undefined : failureOf(failure));
+    listener.onEnd(failure === undefined ? undefined : retrying.judge(failureOf(failure)));
   });
   return {
     write: (bytes) => call.write(bytes),

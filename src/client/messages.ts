@@ -23,6 +23,7 @@ export interface CallFields {
   readonly noOutputTimeoutS?: number | undefined;
   readonly slotGeneration?: number | undefined;
   readonly streamOutput?: boolean | undefined;
+  readonly traceParent?: string | undefined;
 }
 
 type RequestFrame = NonNullable<RunTrajectoryRequest["frame"]>;
@@ -60,6 +61,7 @@ function encodeCall(call: CallFields): Uint8Array {
   fields.noOutputTimeout = durationOf("noOutputTimeoutS", call.noOutputTimeoutS);
   fields.slotGeneration = slotGeneration;
   fields.streamOutput = call.streamOutput ?? false;
+  fields.traceParent = call.traceParent;
   const writer = ToolCall.encode(fields);
   try {
     const args: JsonObject = JSON.parse(JSON.stringify(call.arguments));

@@ -28,6 +28,12 @@ export interface ServerStatus {
   readonly totalErrors: number;
   readonly batches: number;
   readonly meanBatchSize: number;
+  /** Calls in all batches. */
+  readonly batchedCalls: number;
+  /** RunTrajectory streams that are open. */
+  readonly streams: number;
+  /** Trajectories that live, with a stream or without. */
+  readonly trajectories: number;
   readonly pools: readonly PoolStatus[];
 }
 
@@ -45,7 +51,7 @@ export interface PoolStatus {
 }
 
 export function serverStatusOf(status: GetStatusResponse): ServerStatus {
-  const { uptime, queueSize, totalRequests, totalErrors, batches, ...rest } = status;
+  const { uptime, queueSize, totalRequests, totalErrors, batches, batchedCalls, ...rest } = status;
   return {
     ...rest,
     uptimeMs: msOf(uptime),
@@ -53,6 +59,7 @@ export function serverStatusOf(status: GetStatusResponse): ServerStatus {
     totalRequests: Number(totalRequests),
     totalErrors: Number(totalErrors),
     batches: Number(batches),
+    batchedCalls: Number(batchedCalls),
   };
 }
 

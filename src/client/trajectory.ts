@@ -25,6 +25,8 @@ export interface CallOptions {
    * or from `trajectory.slotGeneration`.
    */
   readonly slotGeneration?: number | undefined;
+  /** W3C `traceparent` of the span that the server's spans of this call go below. A malformed one is ignored. */
+  readonly traceParent?: string | undefined;
   /** Aborted: the call is cancelled, and resolves as `CANCELLED` unless it ended otherwise before. */
   readonly signal?: AbortSignal | undefined;
   /**

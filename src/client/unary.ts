@@ -7,6 +7,7 @@ import { SwitchyardClientError } from "./errors.js";
 import { type Failure, failureOf } from "./grpc-error.js";
 import { asBuffer } from "./grpc-stream.js";
 import { onAbort } from "./on-abort.js";
+import { Retrying } from "./retrying.js";
 
 export interface UnaryOptions {
   readonly pool: ChannelPool;
@@ -30,12 +31,16 @@ type Answer<T> = { readonly response: T } | { readonly failure: Failure };
 export async function request<T>(method: UnaryMethod<T>, bytes: Uint8Array, options: UnaryOptions): Promise<T> {
   const { clock, backoff, random, timeoutMs, signals } = options;
   const deadlineMs = clock.now() + timeoutMs;
+  const retrying = new Retrying(options.pool);
   for (let attempt = 0; ; attempt += 1) {
     throwIfAborted(signals);
     const answer = await once(method, bytes, options);
-    if ("response" in answer) return answer.response;
+    if ("response" in answer) {
+      retrying.succeeded();
+      return answer.response;
+    }
     throwIfAborted(signals);
-    const { error, retry } = answer.failure;
+    const { error, retry } = retrying.judge(answer.failure);
     if (!retry) throw error;
     const waitMs = fullJitterMs(attempt, backoff, random);
     if (clock.now() + waitMs >= deadlineMs) {

@@ -1,10 +1,38 @@
-// Rules that more than one option takes part in, and options that this version does not honour yet: accepting
-// `auth.tokens` without checking tokens would be worse than refusing it.
+// Rules that more than one option takes part in, and what is allowed and worth a warning.
+import { isLocalAddress } from "../core/address.js";
+import { TOKEN_PREFIX } from "./auth-schema.js";
 import type { Config } from "./schema.js";
+
+/** One sentence for each thing that is allowed and worth knowing at every start. */
+export function warningsOf(config: Config): string[] {
+  const { listen, auth, http } = config;
+  const warnings: string[] = [];
+  const missing = missingProtection(config);
+  if (!isLocalAddress(listen) && missing.length > 0) {
+    warnings.push(
+      `${listen} IS OPEN TO OTHER MACHINES WITHOUT ${missing.join(" AND WITHOUT ")} (insecure_listen): whoever reaches it can run commands`,
+    );
+  }
+  if (auth.tokens.length > 0 && http.listen !== "" && !isLocalAddress(http.listen)) {
+    warnings.push(
+      `http.listen is ${http.listen}, which other machines can reach, and asks for no token: figures and health are for everybody`,
+    );
+  }
+  return warnings;
+}
+
+/** What a server that other machines reach should have, and this one has not. */
+export function missingProtection({ tls, auth }: Pick<Config, "tls" | "auth">): string[] {
+  return [
+    ...(tls.cert === "" ? ["TLS (tls.cert, tls.key)"] : []),
+    ...(auth.tokens.length === 0 && tls.client_ca === "" ? ["authentication (auth.tokens or tls.client_ca)"] : []),
+  ];
+}
 
 /** One sentence for each rule that is broken. */
 export function crossCheck(config: Config): string[] {
-  return [...leases(config), ...timeouts(config), ...pools(config), ...mcpServers(config), ...notBuilt(config)];
+  const rules = [leases, timeouts, pools, mcpServers, tokens, certificates, exposure];
+  return rules.flatMap((rule) => rule(config));
 }
 
 function leases({ lease, runner }: Config): string[] {
@@ -56,14 +84,39 @@ function mcpServers({ mcp_servers }: Config): string[] {
   });
 }
 
-function notBuilt(config: Config): string[] {
-  const asked: Record<string, boolean> = {
-    "auth.tokens": config.auth.tokens.length > 0,
-    "tls.cert": config.tls.cert !== "",
-    "tls.key": config.tls.key !== "",
-    "tls.client_ca": config.tls.client_ca !== "",
-  };
-  return Object.keys(asked)
-    .filter((key) => asked[key])
-    .map((key) => `${key} is set, and this version does not support it yet; remove it`);
+/** Tokens, and what tells them from each other. */
+function tokens({ auth }: Config): string[] {
+  const misplaced = auth.tokens.flatMap(({ name }, index) =>
+    name.startsWith(TOKEN_PREFIX)
+      ? [`auth.tokens.${index}.name looks like a token; give it a name, and the SHA-256 of the token as sha256`]
+      : [],
+  );
+  const same = [auth.tokens.map(({ name }) => name), auth.tokens.map(({ sha256 }) => sha256.toLowerCase())].flatMap(
+    (values, which) =>
+      values.flatMap((value, index) => {
+        const other = values.indexOf(value);
+        const key = which === 0 ? "name" : "sha256";
+        return other === index ? [] : [`auth.tokens.${index}.${key} is that of auth.tokens.${other}; they must differ`];
+      }),
+  );
+  return [...misplaced, ...same];
+}
+
+function certificates({ tls }: Config): string[] {
+  if (tls.cert === "" && tls.key === "") {
+    return tls.client_ca === "" ? [] : ["tls.client_ca is set without tls.cert and tls.key; set them, too"];
+  }
+  if (tls.key === "") return ["tls.cert is set without tls.key; set the file of its private key"];
+  return tls.cert === "" ? ["tls.key is set without tls.cert; set the file of its certificate"] : [];
+}
+
+/** Who can reach the server can run commands in its slots: on a network that must be somebody who proved who they are. */
+function exposure(config: Config): string[] {
+  const { listen, insecure_listen } = config;
+  if (insecure_listen || isLocalAddress(listen)) return [];
+  const missing = missingProtection(config);
+  if (missing.length === 0) return [];
+  return [
+    `listen is ${listen}, which other machines can reach, and there is no ${missing.join(" and no ")}; set that, listen on 127.0.0.1, or set insecure_listen: true if whoever can connect may run commands here`,
+  ];
 }

@@ -14,9 +14,12 @@ interface Target {
   readonly path: readonly string[];
 }
 
+/** These are for the commands that talk to a server. */
+const CLIENT_PREFIX = "SWITCHYARD_CLIENT_";
+
 /** Returns one sentence for each variable that names no option, or more than one. */
 export function applyEnvironment(raw: RawConfig, env: Readonly<Record<string, string | undefined>>): string[] {
-  const given = Object.entries(env).filter(([name]) => name.startsWith(PREFIX) && !SERVICE_LINK.test(name));
+  const given = Object.entries(env).filter(([name]) => isOurs(name));
   if (given.length === 0) return [];
   const known = targetsByName(raw);
   const problems: string[] = [];
@@ -39,6 +42,10 @@ export function applyEnvironment(raw: RawConfig, env: Readonly<Record<string, st
 /** The variable that sets the option at `path`. */
 export function variableName(path: readonly string[]): string {
   return PREFIX + path.map((key) => key.replace(/[^A-Za-z0-9]/g, "_").toUpperCase()).join("_");
+}
+
+function isOurs(name: string): boolean {
+  return name.startsWith(PREFIX) && !name.startsWith(CLIENT_PREFIX) && !SERVICE_LINK.test(name);
 }
 
 function targetsByName({ values }: RawConfig): Map<string, Target[]> {

@@ -5,10 +5,10 @@ import { number, secret, text, whole } from "./fields.js";
 /** Without a dot, which ends it in the name of a tool. */
 export const MCP_SERVER_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+export const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 /** May hold a key, so it is hidden. */
-function url(description: string): z.ZodDefault<z.ZodString> {
+export function url(description: string): z.ZodDefault<z.ZodString> {
   return z
     .string()
     .refine((value) => value === "" || isPlainUrl(value))
@@ -26,7 +26,7 @@ function names(description: string): z.ZodDefault<z.ZodArray<z.ZodString>> {
   return z.array(z.string().min(1)).default([]).meta({ description });
 }
 
-function secrets(name: RegExp, description: string) {
+export function secrets(name: RegExp, description: string) {
   return z.record(z.string().regex(name), z.string().meta({ description, secret: true })).prefault({});
 }
 

@@ -6,7 +6,7 @@ import { OPTIONS, type Option } from "./options.js";
 export function optionTable(): string {
   const rows = OPTIONS.map((option) => ({
     name: nameOf(option),
-    fallback: option.fallback || '""',
+    fallback: fallbackOf(option),
     text: textOf(option),
   }));
   const nameWidth = Math.max(...rows.map(({ name }) => name.length));
@@ -17,8 +17,17 @@ export function optionTable(): string {
   return ["Options of the configuration file, with their defaults:", ...lines, "", environmentNote()].join("\n");
 }
 
-function nameOf({ path }: Option): string {
-  return path.map((key) => (key === "*" ? "NAME" : key)).join(".");
+/** With `NAME` for what the user names, and `N` for a place in a list. */
+export function nameOf({ path }: Option): string {
+  return path.map((key, depth) => (key === "*" ? placeholder(path.slice(0, depth)) : key)).join(".");
+}
+
+export function fallbackOf({ fallback }: Option): string {
+  return fallback === "" ? '""' : (fallback ?? "(none)");
+}
+
+function placeholder(section: readonly string[]): string {
+  return OPTIONS.some((option) => option.path.join() === section.join()) ? "N" : "NAME";
 }
 
 function textOf(option: Option): string {

@@ -1,12 +1,13 @@
 // Reads the configuration: a YAML file, then SWITCHYARD_* of the environment, then flags; later wins, option by option.
 // Whatever is wrong ends in one CONFIG_INVALID whose single line names every option concerned.
 import { readFileSync } from "node:fs";
-import { parseDocument } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import { crossCheck } from "./checks.js";
 import { applyEnvironment } from "./environment.js";
 import { isSecret, OPTIONS, optionAt } from "./options.js";
+import { lineOf } from "./places.js";
 import { isRecord, type RawConfig, setValue, valueAt } from "./raw.js";
 import { type Config, configSchema } from "./schema.js";
 import { nearest } from "./suggest.js";
@@ -29,36 +30,96 @@ export const FLAGS = {
 
 export type Flag = keyof typeof FLAGS;
 
+/** What is wrong, in a sentence. */
+export interface Problem {
+  readonly text: string;
+  /** Of the file. */
+  readonly line?: number;
+}
+
+/** Where an option's value is from. */
+export type Origin =
+  | { readonly from: "default" }
+  | { readonly from: "file"; readonly line?: number }
+  | { readonly from: "environment" | "flag"; readonly name: string };
+
+export interface Reading {
+  /** Undefined when there are problems. */
+  readonly config: Config | undefined;
+  readonly problems: readonly Problem[];
+  originOf(path: readonly string[]): Origin;
+}
+
 /** Throws CONFIG_INVALID. */
 export function loadConfig(sources: Sources): Config {
-  const raw: RawConfig = { values: sources.file === undefined ? {} : readFile(sources.file), origins: new Map() };
-  const unknown = applyEnvironment(raw, sources.env);
+  const { config, problems } = readConfig(sources);
+  if (config === undefined) throw invalid(problems.map(({ text }) => text).join("; "));
+  return config;
+}
+
+/** Throws CONFIG_INVALID for a file that cannot be read; what is wrong within one is in the answer. */
+export function readConfig(sources: Sources): Reading {
+  const { values, lineAt } = sources.file === undefined ? NO_FILE : readFile(sources.file);
+  const raw: RawConfig = { values, origins: new Map() };
+  const problems: Problem[] = applyEnvironment(raw, sources.env).map((text) => ({ text }));
   applyFlags(raw, sources.flags);
   const parsed = configSchema.safeParse(raw.values);
   const where = sources.file ?? "the configuration";
-  const problems = [...unknown, ...(parsed.error?.issues.flatMap((issue) => explain(issue, raw, where)) ?? [])];
-  if (parsed.success) problems.push(...crossCheck(parsed.data));
-  if (!parsed.success || problems.length > 0) throw invalid(problems.join("; "));
-  return parsed.data;
+  const found = (text: string, path: readonly string[]) => {
+    const line = raw.origins.has(path.join(".")) ? undefined : lineAt(path);
+    problems.push({ text, ...(line !== undefined && { line }) });
+  };
+  for (const issue of parsed.error?.issues ?? []) explain(issue, raw, where, found);
+  // A rule's sentence begins with the option that it is about.
+  if (parsed.success) for (const text of crossCheck(parsed.data)) found(text, (text.split(" ")[0] ?? "").split("."));
+  return {
+    config: parsed.success && problems.length === 0 ? parsed.data : undefined,
+    problems,
+    originOf: (path) => originOf(raw, lineAt, path),
+  };
+}
+
+function originOf(raw: RawConfig, lineAt: LineAt, path: readonly string[]): Origin {
+  const name = raw.origins.get(path.join("."));
+  if (name !== undefined) return { from: name.startsWith("--") ? "flag" : "environment", name };
+  if (valueAt(raw.values, path) === undefined) return { from: "default" };
+  const line = lineAt(path);
+  return { from: "file", ...(line !== undefined && { line }) };
 }
 
 function invalid(message: string, cause?: unknown): SwitchyardError {
   return new SwitchyardError("CONFIG_INVALID", message, { cause });
 }
 
-function readFile(file: string): Record<string, unknown> {
+type LineAt = (path: readonly string[]) => number | undefined;
+
+interface FileContent {
+  readonly values: Record<string, unknown>;
+  readonly lineAt: LineAt;
+}
+
+/** The values are its reader's own. */
+const NO_FILE: FileContent = {
+  get values() {
+    return {};
+  },
+  lineAt: () => undefined,
+};
+
+function readFile(file: string): FileContent {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
     throw invalid(`cannot read the configuration file ${file}: ${messageOf(error)}`, error);
   }
-  const document = parseDocument(text);
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
   const [error] = document.errors;
   if (error) throw invalid(`${file} is not valid YAML: ${error.message.split("\n")[0]?.replace(/:$/, "")}`, error);
   const values = withoutEmptySections(document.toJS());
   if (!isRecord(values)) throw invalid(`${file} must hold a mapping of options, such as "listen: 127.0.0.1:50051"`);
-  return values;
+  return { values, lineAt: (path) => lineOf(document, lines, path) };
 }
 
 /** A section whose options are all commented out reads as null, and means its defaults. */
@@ -77,18 +138,25 @@ function applyFlags(raw: RawConfig, flags: Sources["flags"]): void {
   }
 }
 
-function explain(issue: z.core.$ZodIssue, raw: RawConfig, where: string): string[] {
+function explain(
+  issue: z.core.$ZodIssue,
+  raw: RawConfig,
+  where: string,
+  found: (text: string, path: readonly string[]) => void,
+): void {
   const path = issue.path.map(String);
-  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey([...path, key], where));
-  if (issue.code === "invalid_key") {
-    return [`${path.join(".")} (in ${where}): ${nameRule(path)}`];
+  if (issue.code === "unrecognized_keys") {
+    for (const key of issue.keys) found(unknownKey([...path, key], where), [...path, key]);
+    return;
   }
+  if (issue.code === "invalid_key") return found(`${path.join(".")} (in ${where}): ${nameRule(path)}`, path);
   const option = optionAt(path);
-  const name = path.slice(0, option?.path.length).join(".");
+  const named = path.slice(0, option?.path.length);
+  const name = named.join(".");
   const origin = raw.origins.get(name);
   const value = isSecret(path) ? "(hidden)" : JSON.stringify(valueAt(raw.values, path));
   const expects = option?.expects ?? "a mapping of options";
-  return [`${name} is ${value} (${origin ? `from ${origin}` : `in ${where}`}); it must be ${expects}`];
+  found(`${name} is ${value} (${origin ? `from ${origin}` : `in ${where}`}); it must be ${expects}`, named);
 }
 
 function nameRule(path: readonly string[]): string {

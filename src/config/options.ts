@@ -5,11 +5,12 @@ import { configSchema } from "./schema.js";
 type Schema = z.core.JSONSchema.JSONSchema;
 
 export interface Option {
-  /** Keys from the top; `*` stands for a name that the user chose: of a pool, an MCP server, a variable. */
+  /** Keys from the top; `*` stands for a name that the user chose (of a pool, an MCP server, a variable), or a place in a list. */
   readonly path: readonly string[];
   readonly type: "text" | "number" | "boolean" | "list";
   readonly description: string;
-  readonly fallback: string;
+  /** Undefined: it must be given. */
+  readonly fallback: string | undefined;
   /** What a value must be, to follow "must be". */
   readonly expects: string;
   /** Its value must not be shown. */
@@ -32,7 +33,12 @@ export function isSecret(path: readonly string[]): boolean {
   );
 }
 
+/** What stands in a list of sections comes before the list itself, which stands for whatever has no option of its own. */
 function collect(schema: Schema, path: readonly string[]): Option[] {
+  if (schema.type === "array" && typeof schema.items === "object" && !Array.isArray(schema.items)) {
+    const inside = schema.items.type === "object" ? collect(schema.items, [...path, "*"]) : [];
+    return [...inside, toOption(schema, path)];
+  }
   if (schema.type !== "object") return [toOption(schema, path)];
   const children = Object.entries(schema.properties ?? {});
   const each = schema.additionalProperties;

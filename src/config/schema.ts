@@ -2,8 +2,10 @@
 // Names are the same in the YAML file and in code; a unit comes last in a name.
 import { z } from "zod";
 import { ID_PATTERN } from "../core/call.js";
+import { auth } from "./auth-schema.js";
 import { MCP_SERVER_NAME, mcpServer, toolServer, tools } from "./external-schema.js";
 import { flag, number, pattern, seconds, text, whole } from "./fields.js";
+import { tracing } from "./tracing-schema.js";
 
 const HOST_PORT = /^(\[[0-9A-Fa-f:.%]+\]|[^\s:[\]/]+):\d{1,5}$/;
 
@@ -166,14 +168,8 @@ export const configSchema = z.strictObject({
     .record(z.string().regex(MCP_SERVER_NAME), mcpServer.prefault({}))
     .prefault({})
     .meta({ description: "MCP servers by name" }),
-  auth: z
-    .strictObject({
-      tokens: z
-        .array(z.string().min(1))
-        .default([])
-        .meta({ description: "Bearer tokens that clients may use; none means no authentication", secret: true }),
-    })
-    .prefault({}),
+  auth: auth.prefault({}),
+  reflection: flag(true, "Let clients such as grpcurl ask for the API; with tokens they need one for it, too"),
   tls: z
     .strictObject({
       cert: text("", "File with the server's certificate chain (PEM); plain text when empty"),
@@ -181,9 +177,14 @@ export const configSchema = z.strictObject({
       client_ca: text("", "File with the CA that client certificates must come from (PEM); none asked for when empty"),
     })
     .prefault({}),
+  insecure_listen: flag(
+    false,
+    "Listen where other machines can reach it without both TLS and authentication: whoever connects may run commands",
+  ),
   http: z
     .strictObject({ listen: address("", true, "Address of the HTTP server for metrics and health; none when empty") })
     .prefault({}),
+  tracing: tracing.prefault({}),
   log: z
     .strictObject({
       level: z

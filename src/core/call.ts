@@ -2,6 +2,7 @@
 // at its arguments. Nothing here knows gRPC.
 import { createHash } from "node:crypto";
 import { canonicalJson, type JsonObject } from "./json.js";
+import type { TraceParent } from "./trace.js";
 
 /** Ids chosen by clients: trajectory_id, uniq_id, group, pool. */
 export const ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -23,6 +24,8 @@ export interface Call {
   readonly streamOutput: boolean;
   /** Run only while the trajectory's slot has this generation. */
   readonly slotGeneration?: number;
+  /** The client's span that it belongs below; no part of what tells two calls apart. */
+  readonly traceParent?: TraceParent;
 }
 
 /** SHA-256 (hex) of the canonical JSON of name, arguments and timeout: two calls with one digest are the same call. */

@@ -11,6 +11,7 @@ interface Meaning {
 
 export type GrpcCode =
   | "INVALID_ARGUMENT"
+  | "UNAUTHENTICATED"
   | "NOT_FOUND"
   | "ALREADY_EXISTS"
   | "PERMISSION_DENIED"
@@ -25,6 +26,12 @@ export const MEANING = {
   /** The first frame of a stream was not `open`, or a later one was. */
   PROTOCOL_BROKEN: { code: "FAILED_PRECONDITION", callStatus: "INVALID" },
   INVALID_FIELD: { code: "INVALID_ARGUMENT", callStatus: "INVALID" },
+  /** The server asks for a bearer token, and none came. */
+  TOKEN_MISSING: { code: "UNAUTHENTICATED", callStatus: "INVALID" },
+  TOKEN_UNKNOWN: { code: "UNAUTHENTICATED", callStatus: "INVALID" },
+  TOKEN_EXPIRED: { code: "UNAUTHENTICATED", callStatus: "INVALID" },
+  /** A client certificate that names nobody. */
+  CERTIFICATE_UNSUITABLE: { code: "UNAUTHENTICATED", callStatus: "INVALID" },
   UNKNOWN_POOL: { code: "INVALID_ARGUMENT", callStatus: "INVALID" },
   WRONG_TOKEN: { code: "PERMISSION_DENIED", callStatus: "INVALID" },
   /** A reopen named another pool, group or env than the trajectory's own. */

@@ -31,8 +31,8 @@ import { MessageSink, MessageSource } from "./message-flow.js";
 import { OpenCalls } from "./open-calls.js";
 import type { ArtifactHandlers } from "./raw-services.js";
 import { count, RESPONSE_BYTES_MAX } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
-import { handler } from "./unary.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { type Caller, callerOf, handler } from "./unary.js";
 import { asBuffer } from "./wire.js";
 
 export interface ArtifactOptions {
@@ -42,6 +42,7 @@ export interface ArtifactOptions {
   /** Around each request. */
   readonly onStart: () => void;
   readonly onEnd: () => void;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 /** Of an encoded entry beside its texts, generously. */
@@ -54,43 +55,41 @@ const MESSAGE_DATA_BYTES = 64 * 1024;
 export function artifactHandlers(options: ArtifactOptions): ArtifactHandlers {
   const { directory, clock } = options;
   const open = new OpenCalls();
-  const begin = (place: Place, work: TransferWork, cancelled: AbortSignal) => {
-    const transfer = directory.transfer(place.key, { path: place.path, work });
+  const begin = (place: Place, work: TransferWork, { principal, gone }: Caller) => {
+    const transfer = directory.transfer(principal, place.key, { path: place.path, work });
     try {
-      open.enter(place.key.trajectoryId, cancelled);
+      open.enter(principal, place.key.trajectoryId, gone);
     } catch (error) {
       transfer.end();
       throw error;
     }
-    if (cancelled.aborted) transfer.end();
-    cancelled.addEventListener("abort", () => transfer.end(), { once: true });
+    if (gone.aborted) transfer.end();
+    gone.addEventListener("abort", () => transfer.end(), { once: true });
     return transfer;
   };
   return {
-    readArtifact: downloading(options, (request, sink, cancelled) => {
+    readArtifact: downloading(options, (request, sink, caller) => {
       const { offset, bytesMax, ...place } = decodeRead(request);
-      return during(begin(place, { kind: "read", offset, bytesMax }, cancelled), (transfer) =>
+      return during(begin(place, { kind: "read", offset, bytesMax }, caller), (transfer) =>
         read(transfer, bytesMax, sink),
       );
     }),
-    listArtifacts: handler(options, async (request, cancelled) => {
+    listArtifacts: handler(options, async (request, caller) => {
       const { recursive, entriesMax: asked, ...place } = decodeList(request);
       const entriesMax = bounded(asked, LIST_ENTRIES_DEFAULT, LIST_ENTRIES_MAX);
-      return during(begin(place, { kind: "list", recursive, entriesMax }, cancelled), (transfer) =>
+      return during(begin(place, { kind: "list", recursive, entriesMax }, caller), (transfer) =>
         list(transfer, entriesMax),
       );
     }),
-    archiveArtifacts: downloading(options, (request, sink, cancelled) => {
+    archiveArtifacts: downloading(options, (request, sink, caller) => {
       const { bytesMax, entriesMax: asked, ...place } = decodeArchive(request);
       const limits = { bytesMax, entriesMax: bounded(asked, ARCHIVE_ENTRIES_MAX, ARCHIVE_ENTRIES_MAX) };
-      return during(begin(place, { kind: "pack", ...limits }, cancelled), (transfer) =>
-        archive(transfer, limits, sink),
-      );
+      return during(begin(place, { kind: "pack", ...limits }, caller), (transfer) => archive(transfer, limits, sink));
     }),
-    writeArtifact: uploading(options, async (source, cancelled) => {
+    writeArtifact: uploading(options, async (source, caller) => {
       const { kind, mode, bytesMax, entriesMax: asked, ...place } = decodeUploadHeader(await firstOf(source, clock));
       const limits = { bytesMax, entriesMax: bounded(asked, ARCHIVE_ENTRIES_MAX, ARCHIVE_ENTRIES_MAX) };
-      return during(begin(place, { kind: "put", single: kind === "file" }, cancelled), async (transfer) => {
+      return during(begin(place, { kind: "put", single: kind === "file" }, caller), async (transfer) => {
         // Else a client that sends nothing would not hear of it.
         void transfer.over.then((why) => source.fail(why));
         const { entries, fileBytes, sha256 } = await unpackUpload(dataOf(source), kind, mode, limits, transfer);
@@ -186,13 +185,10 @@ async function* dataOf(source: MessageSource): AsyncGenerator<Buffer> {
   for (let message = await source.next(); message; message = await source.next()) yield decodeUploadData(message);
 }
 
-/**
- * Ends the call whatever `serve` does: an exception becomes a status. `cancelled` aborts when the call is closed: its client
- * went away, or its status has left.
- */
+/** Ends the call whatever `serve` does: an exception becomes a status. */
 function downloading(
   options: ArtifactOptions,
-  serve: (request: Buffer, sink: MessageSink, cancelled: AbortSignal) => Promise<void>,
+  serve: (request: Buffer, sink: MessageSink, caller: Caller) => Promise<void>,
 ): ArtifactHandlers["readArtifact"] {
   return (call: ServerWritableStream<Buffer, Buffer>) => {
     const sink = new MessageSink(call);
@@ -202,12 +198,12 @@ function downloading(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return serve(call.request, sink, gone.signal);
+        return serve(call.request, sink, callerOf(call, gone.signal));
       })
       .then(
         () => call.end(),
         (error: unknown) => {
-          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log));
+          if (!call.cancelled) call.emit("error", grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);
@@ -217,7 +213,7 @@ function downloading(
 /** As `downloading`, for what a client sends. */
 function uploading(
   options: ArtifactOptions,
-  serve: (source: MessageSource, cancelled: AbortSignal) => Promise<Uint8Array>,
+  serve: (source: MessageSource, caller: Caller) => Promise<Uint8Array>,
 ): ArtifactHandlers["writeArtifact"] {
   return (call: ServerReadableStream<Buffer, Buffer>, callback) => {
     const source = new MessageSource(call);
@@ -230,12 +226,12 @@ function uploading(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return serve(source, gone.signal);
+        return serve(source, callerOf(call, gone.signal));
       })
       .then(
         (response) => callback(null, asBuffer(response)),
         (error: unknown) => {
-          if (!call.cancelled) callback(grpcStatusOf(error, options.log));
+          if (!call.cancelled) callback(grpcStatusOf(error, options.log, options.onRefused));
         },
       )
       .finally(options.onEnd);

@@ -12,6 +12,7 @@ import { type Open, type OutputPosition, RunTrajectoryRequest } from "../gen/swi
 import type { ExecuteRequest, OpenRequest, ReleaseRequest } from "../trajectory/session.js";
 import { secondsOf } from "./duration.js";
 import { decodeStruct } from "./struct.js";
+import { readTraceParent } from "./trace-parent.js";
 import { takeField } from "./wire.js";
 
 export type ClientFrame =
@@ -148,6 +149,7 @@ function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Omi
   if (wire.slotGeneration === 0) {
     throw new SwitchyardError("INVALID_FIELD", "slot_generation is 0: it must be at least 1, or unset for any slot");
   }
+  const traceParent = wire.traceParent === undefined ? undefined : readTraceParent(wire.traceParent);
   return {
     uniqId,
     tool: wire.name,
@@ -159,6 +161,7 @@ function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Omi
       noOutputTimeoutS: secondsOf("no_output_timeout", wire.noOutputTimeout),
     }),
     ...(wire.slotGeneration !== undefined && { slotGeneration: wire.slotGeneration }),
+    ...(traceParent && { traceParent }),
   };
 }
 

@@ -14,6 +14,7 @@ export type StreamCall = ServerDuplexStream<Buffer, Buffer>;
 
 export interface ToolHandlers extends UnaryHandlers {
   readonly runTrajectory: (call: StreamCall) => void;
+  readonly watchStatus: handleServerStreamingCall<Buffer, Buffer>;
 }
 
 export interface ArtifactHandlers {
@@ -31,6 +32,7 @@ export function rawToolService(): ServiceDefinition<ToolHandlers> {
     releaseTrajectory: raw(service.releaseTrajectory),
     listTools: raw(service.listTools),
     getStatus: raw(service.getStatus),
+    watchStatus: raw(service.watchStatus),
   };
 }
 

@@ -3,17 +3,26 @@
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
-import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import type { CallStatus } from "../core/outcome.js";
 import type { Directory } from "../trajectory/session.js";
 import { artifactHandlers } from "./artifacts.js";
+import { authentication, principalOf } from "./authentication.js";
+import type { CertificateKeeper } from "./certificate-keeper.js";
 import { requireDeadline } from "./deadline.js";
+import { Listener } from "./listener.js";
+import { LiveStreams } from "./live-streams.js";
 import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
 import { addReflection } from "./reflection.js";
+import { Refusals } from "./refusals.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
+import type { StatusReader } from "./server-status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { StatusWatches, type WatchHandler } from "./status-watches.js";
+import { TokenBook } from "./token-book.js";
+import { traceParentOf } from "./trace-parent.js";
 import { type LiveStream, STREAM_DEFAULTS, type StreamOptions, serveTrajectory } from "./trajectory-stream.js";
-import { type StatusReader, type ToolLister, unaryHandlers } from "./unary.js";
+import { type ToolLister, unaryHandlers } from "./unary.js";
 
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
@@ -22,8 +31,6 @@ const CHANNEL_OPTIONS = {
 
 const KEEPALIVE = { intervalMs: 30_000, timeoutMs: 10_000 };
 
-/** `host:port`, `[ipv6]:port`, or `unix:path`; without a port grpc-js would take 443. */
-const ADDRESS_PATTERN = /^(unix:.+|.+:\d{1,5})$/;
 /** As health names them; all stand and fall together. */
 const SERVICE_NAMES = ["", "switchyard.v1.ToolExecutorService", "switchyard.v1.ArtifactService"] as const;
 /** What is left for the last trailers to reach their clients, once every stream has ended. */
@@ -38,8 +45,18 @@ export interface GrpcServerOptions {
   readonly announcement: Announcement;
   /** Live RunTrajectory streams; further ones end with LIMIT_REACHED. */
   readonly streamsMax: number;
+  /** The tokens that clients need; absent, or while it is empty: none. */
+  readonly tokens?: TokenBook;
+  /** Whether the API can be asked for; true when absent. */
+  readonly reflection?: boolean;
   /** After so much silence a connection's client is pinged, and has so long to answer; 30 s and 10 s when absent. */
   readonly keepalive?: { readonly intervalMs: number; readonly timeoutMs: number };
+  /** Absent: plain text. */
+  readonly certificates?: CertificateKeeper | undefined;
+  /** Told of each call that is rejected on a stream. */
+  readonly onRejected?: ((status: CallStatus) => void) | undefined;
+  /** Told of each request and stream that ends with an error. */
+  readonly onRefused?: OnRefused | undefined;
   /** For tests. */
   readonly stream?: Partial<Pick<StreamOptions, keyof typeof STREAM_DEFAULTS>>;
 }
@@ -48,25 +65,55 @@ export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #streamOptions: StreamOptions;
   readonly #server: Server;
+  readonly #listener: Listener;
   readonly #health = new HealthImplementation(
     Object.fromEntries(SERVICE_NAMES.map((name) => [name, "NOT_SERVING" as const])),
   );
-  readonly #streams = new Set<LiveStream>();
+  readonly #streams: LiveStreams;
+  /** Of requests; those of connections are the listener's. */
+  readonly #refusals: Refusals;
+  readonly #watches: StatusWatches;
   /** Under way, streams of trajectories aside. */
   #requests = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const { directory, clock, log, announcement, keepalive = KEEPALIVE } = options;
+    const { directory, clock, log, announcement, keepalive = KEEPALIVE, reflection = true } = options;
+    const { tokens = new TokenBook([], clock), certificates } = options;
+    this.#refusals = new Refusals(clock, log);
+    this.#streams = new LiveStreams({
+      get streamsMax() {
+        return options.streamsMax;
+      },
+      allowanceOf: (principal) => tokens.allowanceOf(principal),
+    });
+    const { onRejected, onRefused } = options;
     this.#server = new Server({
       ...CHANNEL_OPTIONS,
       "grpc.keepalive_time_ms": keepalive.intervalMs,
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
+      interceptors: [
+        authentication({
+          tokens,
+          clientCertificates: () => certificates?.current.clientCa !== undefined,
+          refusals: this.#refusals,
+          log,
+          onRefused,
+        }),
+      ],
     });
-    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, directory, clock, log, announcement };
+    // TLS is the listener's affair; what it hands over is plain HTTP/2 to grpc-js.
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const onConnection = injector.injectConnection.bind(injector);
+    this.#listener = new Listener({ clock, log, certificates, onConnection });
+    const common = { directory, clock, log, announcement, onRejected, onRefused };
+    this.#streamOptions = { ...STREAM_DEFAULTS, ...options.stream, ...common };
+    const readStatus = () => ({ ...options.status.readStatus(), streams: this.#streams.size });
+    this.#watches = new StatusWatches({ ...options, readStatus });
     const counted = {
       ...options,
+      readStatus,
       onStart: () => {
         this.#requests += 1;
       },
@@ -76,10 +123,11 @@ export class GrpcServer {
       },
     };
     this.#server.addService(rawArtifactService(), { ...artifactHandlers(counted) });
-    const unary = unaryHandlers(counted);
-    this.#server.addService(rawToolService(), { ...unary, runTrajectory: (call: StreamCall) => this.#serve(call) });
+    const runTrajectory = (call: StreamCall) => this.#serve(call);
+    const watchStatus: WatchHandler = (call) => this.#watches.serve(call, principalOf(call));
+    this.#server.addService(rawToolService(), { ...unaryHandlers(counted), runTrajectory, watchStatus });
     this.#health.addToServer(this.#server);
-    addReflection(this.#server);
+    if (reflection) addReflection(this.#server);
   }
 
   /** RunTrajectory streams that are open. */
@@ -89,18 +137,9 @@ export class GrpcServer {
 
   /** Resolves with the port, once health says SERVING. Rejects with LISTEN_FAILED. */
   async listen(address: string): Promise<number> {
-    if (!ADDRESS_PATTERN.test(address)) {
-      throw new SwitchyardError("LISTEN_FAILED", `cannot listen on "${address}": it must be host:port or unix:path`);
-    }
-    // grpc-js prints a line of its own for what its callbacks report anyway.
+    // grpc-js prints a line of its own for what it reports anyway.
     if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (cause, bound) => {
-        if (cause === null) return resolve(bound);
-        const text = `cannot listen on ${address}: ${messageOf(cause)}; free the address, or choose another with --listen`;
-        reject(new SwitchyardError("LISTEN_FAILED", text, { cause }));
-      });
-    });
+    const port = await this.#listener.listen(address);
     this.#setHealth("SERVING");
     return port;
   }
@@ -111,6 +150,9 @@ export class GrpcServer {
    */
   async close(graceMs: number): Promise<void> {
     this.#setHealth("NOT_SERVING");
+    this.#watches.close();
+    this.#listener.close();
+    this.#refusals.close();
     const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     this.#endStreams((stream) => !stream.opened);
     const idle = new Promise<void>((resolve) => {
@@ -131,25 +173,20 @@ export class GrpcServer {
   #serve(call: StreamCall): void {
     try {
       requireDeadline(call.getDeadline());
-      this.#requireRoom();
+      this.#streams.requireRoom(principalOf(call));
     } catch (error) {
       call.on("error", () => {});
-      call.emit("error", grpcStatusOf(error, this.#options.log));
+      call.emit("error", grpcStatusOf(error, this.#options.log, this.#options.onRefused));
       return;
     }
-    const stream = serveTrajectory(call, this.#streamOptions);
-    this.#streams.add(stream);
+    const principal = principalOf(call);
+    const traceParent = traceParentOf(call.metadata);
+    const stream = serveTrajectory(call, principal, { ...this.#streamOptions, traceParent });
+    this.#streams.add(principal, stream);
     call.once("close", () => {
-      this.#streams.delete(stream);
+      this.#streams.remove(principal, stream);
       this.#checkIdle();
     });
-  }
-
-  #requireRoom(): void {
-    const { streamsMax } = this.#options;
-    if (this.#streams.size < streamsMax) return;
-    const text = `the server has ${streamsMax} streams (limits.streams_max): try again later`;
-    throw new SwitchyardError("LIMIT_REACHED", text);
   }
 
   #setHealth(status: "SERVING" | "NOT_SERVING"): void {

@@ -11,8 +11,13 @@ export const ERROR_DOMAIN = "switchyard";
 const MESSAGE_BYTES_MAX = 1024;
 const INTERNAL_TEXT = "internal error: the server's log says more";
 
-export function grpcStatusOf(error: unknown, log: Logger): StatusObject {
-  if (error instanceof SwitchyardError && error.reason !== "INTERNAL") return statusObject(error.reason, error.message);
+/** Told why a request or a stream ended with an error. */
+export type OnRefused = (reason: Reason) => void;
+
+export function grpcStatusOf(error: unknown, log: Logger, onRefused?: OnRefused): StatusObject {
+  const reason = error instanceof SwitchyardError ? error.reason : "INTERNAL";
+  onRefused?.(reason);
+  if (error instanceof SwitchyardError && reason !== "INTERNAL") return statusObject(reason, error.message);
   log.error({ err: error }, "internal error");
   return statusObject("INTERNAL", INTERNAL_TEXT);
 }

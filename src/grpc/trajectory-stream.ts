@@ -5,11 +5,15 @@ import type { StatusObject } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import type { CallStatus } from "../core/outcome.js";
+import type { Principal } from "../core/principal.js";
+import type { TraceParent } from "../core/trace.js";
 import type { Attachment, Directory, EventSink, TrajectoryEvent } from "../trajectory/session.js";
 import { type ClientFrame, decodeFrame } from "./conversion.js";
 import { FrameWriter, type WritableCall } from "./frame-writer.js";
 import { type Announcement, encodeFrame, type ServerFrame } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { belongingTo } from "./trace-parent.js";
 import { asBuffer } from "./wire.js";
 
 /** Messages are bytes on both sides, so that decoding and encoding errors are ours to answer. */
@@ -35,6 +39,11 @@ export interface StreamOptions {
   readonly pressureFrames: number;
   /** With so many, it ends with LIMIT_REACHED; nothing is lost, as results stay in the ledger. */
   readonly framesMax: number;
+  /** Of the stream's metadata, for calls that name none themselves. */
+  readonly traceParent?: TraceParent | undefined;
+  /** Told of each call that is rejected, and why the stream ended with an error. */
+  readonly onRejected?: ((status: CallStatus) => void) | undefined;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 export const STREAM_DEFAULTS = {
@@ -52,8 +61,8 @@ export interface LiveStream {
 }
 
 /** Serves the call until its end. */
-export function serveTrajectory(call: TrajectoryCall, options: StreamOptions): LiveStream {
-  const stream = new TrajectoryStream(call, options);
+export function serveTrajectory(call: TrajectoryCall, principal: Principal, options: StreamOptions): LiveStream {
+  const stream = new TrajectoryStream(call, principal, options);
   call.on("data", (bytes: Buffer) => stream.onMessage(bytes));
   call.on("end", () => stream.onHalfClose());
   call.on("cancelled", () => stream.onGone());
@@ -72,7 +81,11 @@ class TrajectoryStream implements EventSink, LiveStream {
   #over = false;
   #left = false;
 
-  constructor(call: TrajectoryCall, options: StreamOptions) {
+  constructor(
+    call: TrajectoryCall,
+    private readonly principal: Principal,
+    options: StreamOptions,
+  ) {
     this.#options = options;
     this.#writer = new FrameWriter<ServerFrame>(call, {
       ...options,
@@ -81,13 +94,14 @@ class TrajectoryStream implements EventSink, LiveStream {
       onWritten: (frame) => (frame.kind === "output" ? () => frame.piece.taken() : undefined),
       onPressure: (high) => (high ? call.pause() : call.resume()),
       onOverflow: () => this.#onOverflow(),
-      onEncodeError: (error, frame) => options.log.error({ err: error, kind: frame.kind }, "frame not encoded"),
+      onEncodeError: (error, frame) => options.log.error({ err: error, frame: frame.kind }, "frame not encoded"),
     });
   }
 
   // As EventSink.
 
   event(event: TrajectoryEvent): void {
+    if (event.kind === "rejected") this.#options.onRejected?.(event.status);
     this.#writer.push(event);
     if (event.kind === "opened") this.#writer.startHeartbeat();
   }
@@ -170,14 +184,14 @@ class TrajectoryStream implements EventSink, LiveStream {
     if (this.#opened)
       throw new SwitchyardError("PROTOCOL_BROKEN", "a second open: a stream has one, as its first frame");
     this.#opened = true;
-    this.#attachment = this.#options.directory.open(request, this);
+    this.#attachment = this.#options.directory.open(this.principal, request, this);
     // Its first events may have been too many for this stream, before there was an attachment to detach.
     if (this.#left) this.#drive("detach", (attachment) => attachment.detach());
   }
 
   #driveCall({ call }: Extract<ClientFrame, { kind: "call" }>): void {
     try {
-      this.#attachment?.call(call);
+      this.#attachment?.call(belongingTo(this.#options.traceParent, call));
     } catch (error) {
       this.#reject(call.uniqId, error);
     }
@@ -221,7 +235,8 @@ class TrajectoryStream implements EventSink, LiveStream {
   }
 
   #statusOf(error: unknown): StatusObject {
-    return grpcStatusOf(error, this.#options.log);
+    const { log, onRefused } = this.#options;
+    return grpcStatusOf(error, log, onRefused);
   }
 }
 

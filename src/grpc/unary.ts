@@ -1,15 +1,17 @@
-// The unary RPCs: decode, ask, encode. Declares what ListTools and GetStatus need of the rest of the server.
-import type { handleUnaryCall } from "@grpc/grpc-js";
+// The unary RPCs: decode, ask, encode. Declares what ListTools needs of the rest of the server.
+import type { handleUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Logger } from "../core/log.js";
-import { GetStatusResponse, type PoolStatus } from "../gen/switchyard/v1/status.js";
+import type { Principal } from "../core/principal.js";
 import { ReleaseTrajectoryResponse } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { Directory } from "../trajectory/session.js";
+import { principalOf } from "./authentication.js";
 import { decodeExecute, decodeRelease } from "./conversion.js";
 import { requireDeadline } from "./deadline.js";
-import { durationOfMs } from "./duration.js";
-import { count, encodeExecuteResponse, uint32 } from "./responses.js";
-import { grpcStatusOf } from "./status.js";
-import { byName, encodeTools, type ToolDescription } from "./tools.js";
+import { encodeExecuteResponse, uint32 } from "./responses.js";
+import { encodeStatus, type ReadStatus } from "./server-status.js";
+import { grpcStatusOf, type OnRefused } from "./status.js";
+import { encodeTools, type ToolDescription } from "./tools.js";
+import { belongingTo, traceParentOf } from "./trace-parent.js";
 import { asBuffer } from "./wire.js";
 
 export interface ToolLister {
@@ -17,45 +19,15 @@ export interface ToolLister {
   listTools(): Promise<readonly ToolDescription[]>;
 }
 
-export interface PoolSnapshot {
-  readonly name: string;
-  readonly backend: string;
-  /** Empty while no container has proved one. */
-  readonly isolation: string;
-  readonly containers: number;
-  readonly slotsTotal: number;
-  readonly slotsLeased: number;
-  readonly slotsReady: number;
-  /** Trajectories that wait for a slot. */
-  readonly waiting: number;
-}
-
-export interface StatusSnapshot {
-  readonly version: string;
-  readonly serverId: string;
-  readonly uptimeMs: number;
-  readonly queueSize: number;
-  readonly totalRequests: number;
-  readonly totalErrors: number;
-  readonly batches: number;
-  /** 0 when there was no batch. */
-  readonly meanBatchSize: number;
-  /** In any order. */
-  readonly pools: readonly PoolSnapshot[];
-}
-
-export interface StatusReader {
-  readStatus(): StatusSnapshot;
-}
-
 export interface UnaryOptions {
   readonly directory: Directory;
   readonly tools: ToolLister;
-  readonly status: StatusReader;
+  readonly readStatus: ReadStatus;
   readonly log: Logger;
   /** Around each request. */
   readonly onStart: () => void;
   readonly onEnd: () => void;
+  readonly onRefused?: OnRefused | undefined;
 }
 
 export type UnaryHandler = handleUnaryCall<Buffer, Buffer>;
@@ -68,25 +40,38 @@ export interface UnaryHandlers {
 }
 
 export function unaryHandlers(options: UnaryOptions): UnaryHandlers {
-  const { directory, tools, status } = options;
+  const { directory, tools, readStatus } = options;
   return {
-    execute: handler(options, async (request) => {
+    execute: handler(options, async (request, { principal, metadata }) => {
       const decoded = decodeExecute(request);
-      return encodeExecuteResponse(decoded.call.uniqId, await directory.execute(decoded));
+      const call = belongingTo(traceParentOf(metadata), decoded.call);
+      return encodeExecuteResponse(call.uniqId, await directory.execute(principal, { ...decoded, call }));
     }),
-    releaseTrajectory: handler(options, async (request) => {
-      const { released, wiped } = await directory.release(decodeRelease(request));
+    releaseTrajectory: handler(options, async (request, { principal }) => {
+      const { released, wiped } = await directory.release(principal, decodeRelease(request));
       return ReleaseTrajectoryResponse.encode({ released: uint32(released), wiped }).finish();
     }),
     listTools: handler(options, async () => encodeTools(await tools.listTools())),
-    getStatus: handler(options, async () => encodeStatus(status.readStatus())),
+    getStatus: handler(options, async () => encodeStatus(readStatus())),
   };
 }
 
-/** Answers whatever `answer` does: an exception becomes a status. `cancelled` aborts when the client goes away. */
+/** Whoever sent a request. */
+export interface Caller {
+  readonly principal: Principal;
+  /** Aborts when the call is closed: its client went away, or its status has left. */
+  readonly gone: AbortSignal;
+  readonly metadata: Metadata;
+}
+
+export function callerOf({ metadata }: { readonly metadata: Metadata }, gone: AbortSignal): Caller {
+  return { principal: principalOf({ metadata }), gone, metadata };
+}
+
+/** Answers whatever `answer` does: an exception becomes a status. */
 export function handler(
-  options: Pick<UnaryOptions, "log" | "onStart" | "onEnd">,
-  answer: (request: Buffer, cancelled: AbortSignal) => Promise<Uint8Array>,
+  options: Pick<UnaryOptions, "log" | "onStart" | "onEnd" | "onRefused">,
+  answer: (request: Buffer, caller: Caller) => Promise<Uint8Array>,
 ): UnaryHandler {
   return (call, callback) => {
     options.onStart();
@@ -95,36 +80,12 @@ export function handler(
     Promise.resolve()
       .then(() => {
         requireDeadline(call.getDeadline());
-        return answer(call.request, gone.signal);
+        return answer(call.request, callerOf(call, gone.signal));
       })
       .then(
         (response) => callback(null, asBuffer(response)),
-        (error: unknown) => callback(grpcStatusOf(error, options.log)),
+        (error: unknown) => callback(grpcStatusOf(error, options.log, options.onRefused)),
       )
       .finally(options.onEnd);
   };
-}
-
-function encodeStatus(snapshot: StatusSnapshot): Uint8Array {
-  const pools: PoolStatus[] = snapshot.pools.map((pool) => ({
-    name: pool.name,
-    backend: pool.backend,
-    isolation: pool.isolation,
-    containers: uint32(pool.containers),
-    slotsTotal: uint32(pool.slotsTotal),
-    slotsLeased: uint32(pool.slotsLeased),
-    slotsReady: uint32(pool.slotsReady),
-    waiting: uint32(pool.waiting),
-  }));
-  return GetStatusResponse.encode({
-    version: snapshot.version,
-    serverId: snapshot.serverId,
-    uptime: durationOfMs(snapshot.uptimeMs),
-    queueSize: count(snapshot.queueSize),
-    totalRequests: count(snapshot.totalRequests),
-    totalErrors: count(snapshot.totalErrors),
-    batches: count(snapshot.batches),
-    meanBatchSize: Number.isFinite(snapshot.meanBatchSize) ? snapshot.meanBatchSize : 0,
-    pools: pools.sort(byName),
-  }).finish();
 }

@@ -74,6 +74,10 @@ export class PoolContainer {
     return this.#lost !== undefined;
   }
 
+  get whyLost(): string | undefined {
+    return this.#lost?.message;
+  }
+
   /** Whether it may be destroyed: it died, or it retires and its last slot is free. */
   get finished(): boolean {
     return this.lost || (this.#retiring && this.count("leased") + this.count("closing") === 0);

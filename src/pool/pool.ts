@@ -5,6 +5,7 @@ import type { AdoptedContainer, Backend, Isolation } from "../backend/backend.js
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError, withContext } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
+import { ANYONE, type Principal } from "../core/principal.js";
 import { acquireFailed, acquireShutDown } from "./acquire-error.js";
 import { adviseStart, afterFailure, CLOSED, isOpen } from "./breaker.js";
 import { type PoolLimits, poolLimits } from "./limits.js";
@@ -13,6 +14,7 @@ import { Remover } from "./remover.js";
 import { containersToStart, idleToEnd } from "./scaler.js";
 import type { LeasedSlot, SlotState } from "./slot.js";
 import { startContainer } from "./start-container.js";
+import { Startup } from "./startup.js";
 import { countSlots, type PoolStatus, slotStates } from "./status.js";
 import { Waiters } from "./waiters.js";
 
@@ -26,7 +28,8 @@ export interface PoolOptions {
 }
 
 export interface AcquireOptions {
-  /** Slots go round robin over the groups that wait. */
+  /** Slots go round robin over the principals that wait, and within each over its groups; ANYONE when absent. */
+  readonly principal?: Principal;
   readonly group: string;
   /** Ends the waiting: acquire rejects with its reason. Without effect once a slot was granted. */
   readonly signal?: AbortSignal;
@@ -35,12 +38,9 @@ export interface AcquireOptions {
 /** A timer of more than 24.8 days fires at once. */
 const AGAIN_MAX_MS = 3_600_000;
 
-interface Startup {
-  resolve(): void;
-  reject(error: SwitchyardError): void;
-}
-
 export class Pool {
+  /** Since the server's start; lost are containers that ended unasked. */
+  readonly tally = { containersStarted: 0, startsFailed: 0, containersLost: 0 };
   readonly #limits: PoolLimits;
   readonly #waiters = new Waiters();
   readonly #members = new Set<PoolContainer>();
@@ -49,7 +49,7 @@ export class Pool {
   /** One for each container on its way up. */
   readonly #starts = new Map<AbortController, Promise<void>>();
   #breaker = CLOSED;
-  #startup: Startup | undefined;
+  readonly #startup = new Startup();
   #isolation: Isolation | undefined;
   #again: Timer | undefined;
   /** What is left to do for containers that were adopted. */
@@ -92,9 +92,7 @@ export class Pool {
   /** Resolves when minContainers are up. Rejects, closed, when none comes up or the breaker opens on the way there. */
   async start(): Promise<void> {
     if (this.#closing) throw this.#closedError();
-    const up = new Promise<void>((resolve, reject) => {
-      this.#startup = { resolve, reject };
-    });
+    const up = this.#startup.wait();
     for (const settle of this.#adopted.splice(0)) settle();
     this.#tend();
     try {
@@ -106,9 +104,9 @@ export class Pool {
   }
 
   /** Rejects with ACQUIRE_FAILED or SANDBOX_UNAVAILABLE when no container will start, SHUTTING_DOWN, or the signal's reason. */
-  acquire({ group, signal }: AcquireOptions): Promise<LeasedSlot> {
+  acquire({ principal = ANYONE, group, signal }: AcquireOptions): Promise<LeasedSlot> {
     if (this.#closing) return Promise.reject(acquireShutDown());
-    const slot = this.#waiters.wait(group, signal);
+    const slot = this.#waiters.wait(principal, group, signal);
     this.#tend();
     return slot;
   }
@@ -131,6 +129,11 @@ export class Pool {
     return slotStates(this.#members);
   }
 
+  /** Why it can serve nobody: no container is up, and none can be started. Undefined while it can. */
+  whyDown(): string | undefined {
+    return this.#isDown ? messageOf(this.#breaker.lastError) : undefined;
+  }
+
   /** As close, but containers that trajectories live in are left to the next server, if they can live without this one. */
   leave(): Promise<void> {
     for (const member of this.#members) {
@@ -149,7 +152,7 @@ export class Pool {
   async #shutDown(): Promise<void> {
     const why = this.#closedError();
     this.#again?.cancel();
-    this.#failStartup(why);
+    this.#startup.fail(why);
     this.#waiters.failAll(acquireShutDown());
     for (const abort of this.#starts.keys()) abort.abort(why);
     for (const member of this.#members) {
@@ -170,15 +173,17 @@ export class Pool {
     this.#removeFinished();
     const startAgainMs = this.#startNeeded();
     const serving = this.#serving().length;
-    if (isOpen(this.#breaker, this.#limits) && serving === 0 && this.#starts.size === 0) {
-      this.#waiters.failAll(acquireFailed(this.#breaker.lastError));
-    }
+    if (this.#isDown && this.#starts.size === 0) this.#waiters.failAll(acquireFailed(this.#breaker.lastError));
     // What an earlier server left may fill the pool and serve only the trajectories that it has.
     const full = this.#starts.size === 0 && this.#members.size >= this.#limits.maxContainers;
-    if (serving >= this.#limits.minContainers || full) this.#startup?.resolve();
+    if (serving >= this.#limits.minContainers || full) this.#startup.isUp();
     if (idleAgainMs === undefined && startAgainMs === undefined) return;
     const againMs = Math.min(idleAgainMs ?? AGAIN_MAX_MS, startAgainMs ?? AGAIN_MAX_MS, AGAIN_MAX_MS);
     this.#again = this.options.clock.after(againMs, () => this.#tend());
+  }
+
+  get #isDown(): boolean {
+    return isOpen(this.#breaker, this.#limits) && this.#serving().length === 0;
   }
 
   #serving(): PoolContainer[] {
@@ -208,7 +213,8 @@ export class Pool {
     for (const member of this.#members) {
       if (!member.finished) continue;
       this.#members.delete(member);
-      this.options.log.info({ ...this.#fields(member), lost: member.lost }, "container ends");
+      if (member.lost) this.tally.containersLost += 1;
+      this.options.log.info({ ...this.#fields(member), reason: member.whyLost }, "container ends");
       void this.#remover.remove(member.container);
     }
   }
@@ -261,6 +267,7 @@ export class Pool {
     }
     this.#members.add(member);
     this.#breaker = CLOSED;
+    this.tally.containersStarted += 1;
     this.#isolation = member.container.runner.isolation;
     this.options.log.info({ ...this.#fields(member), slots: member.slots.length }, "container is up");
     this.#tend();
@@ -272,20 +279,16 @@ export class Pool {
     this.#noteFailure(beganMs, error);
     const noneWasUp = this.#isolation === undefined;
     if (noneWasUp || isOpen(this.#breaker, this.#limits)) {
-      this.#failStartup(withContext(`pool ${this.name}: no container could be started`, error, "BACKEND_UNAVAILABLE"));
+      this.#startup.fail(withContext(`pool ${this.name}: no container could be started`, error, "BACKEND_UNAVAILABLE"));
     }
     this.#tend();
   }
 
   #noteFailure(beganMs: number, error: unknown): void {
     this.#breaker = afterFailure(this.#breaker, { beganMs, nowMs: this.options.clock.now(), error }, this.#limits);
+    this.tally.startsFailed += 1;
     const { failures } = this.#breaker;
-    this.options.log.warn({ pool: this.name, failures, error: messageOf(error) }, "container start failed");
-  }
-
-  #failStartup(error: SwitchyardError): void {
-    this.#startup?.reject(error);
-    this.#startup = undefined;
+    this.options.log.warn({ pool: this.name, failures, reason: messageOf(error) }, "container start failed");
   }
 
   #closedError(): SwitchyardError {

@@ -49,7 +49,7 @@ export class Remover {
         await container.destroy();
         return;
       } catch (error) {
-        this.log.error({ container_id: container.id, error: messageOf(error) }, "container could not be destroyed");
+        this.log.error({ container_id: container.id, reason: messageOf(error) }, "container could not be destroyed");
         if (lastAttempt) return;
       }
       if (!this.#closing) await this.#pause(pauseMs);

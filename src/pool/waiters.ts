@@ -1,6 +1,7 @@
 // Those who wait for a slot. Owns their promises. Invariant: each is granted a slot, failed, or aborted, exactly once,
 // and one that was aborted is never granted.
-import { FairQueue } from "./fair-queue.js";
+import type { Principal } from "../core/principal.js";
+import { PrincipalQueue } from "./principal-queue.js";
 import type { LeasedSlot } from "./slot.js";
 
 interface Waiter {
@@ -9,20 +10,20 @@ interface Waiter {
 }
 
 export class Waiters {
-  readonly #queue = new FairQueue<Waiter>();
+  readonly #queue = new PrincipalQueue<Waiter>();
 
   get size(): number {
     return this.#queue.size;
   }
 
-  wait(group: string, signal: AbortSignal | undefined): Promise<LeasedSlot> {
+  wait(principal: Principal, group: string, signal: AbortSignal | undefined): Promise<LeasedSlot> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const abort = () => {
         if (waiting.remove()) reject(signal?.reason);
       };
       const served = () => signal?.removeEventListener("abort", abort);
-      const waiting = this.#queue.push(group, {
+      const waiting = this.#queue.push(principal, group, {
         grant: (slot) => {
           served();
           resolve(slot);

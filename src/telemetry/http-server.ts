@@ -7,8 +7,14 @@ export interface HttpServerOptions {
   /** HOST:PORT; port 0 takes a free one. */
   readonly listen: string;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
-  /** Why it takes no calls; undefined while it does. */
-  readonly whyNotReady: () => string | undefined;
+  readonly readiness: () => Readiness;
+}
+
+export interface Readiness {
+  /** Whether it takes calls. */
+  readonly isReady: boolean;
+  /** Lines of text: why not, or what is amiss all the same. */
+  readonly text: string;
 }
 
 /** Idle ones are closed after a while; beyond so many new ones are refused. */
@@ -72,15 +78,15 @@ export class HttpServer {
 
   async #answer({ method, url = "" }: IncomingMessage): Promise<Answer> {
     if (method !== "GET" && method !== "HEAD") return { code: 405, body: "only GET and HEAD are served\n" };
-    const { metrics, whyNotReady } = this.options;
+    const { metrics, readiness } = this.options;
     switch (url.split("?")[0]) {
       case "/metrics":
         return { code: 200, body: await metrics.text(), contentType: metrics.contentType };
       case "/healthz":
         return { code: 200, body: "ok\n" };
       case "/readyz": {
-        const why = whyNotReady();
-        return why === undefined ? { code: 200, body: "ready\n" } : { code: 503, body: `${why}\n` };
+        const { isReady, text } = readiness();
+        return { code: isReady ? 200 : 503, body: `${text}\n` };
       }
       default:
         return { code: 404, body: "there are /metrics, /healthz and /readyz\n" };

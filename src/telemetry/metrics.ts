@@ -2,7 +2,9 @@
 // when asked for. Invariant: labels come from the configuration and from closed lists, never from a client or a model, so
 // the memory of a server does not grow with what it is sent.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { FAULT_OF, type Outcome } from "../core/outcome.js";
+import type { TransferWork } from "../core/artifacts.js";
+import { MEANING, type Reason } from "../core/errors.js";
+import { type CallStatus, FAULT_OF, type Outcome } from "../core/outcome.js";
 
 export interface PoolFigures {
   readonly name: string;
@@ -11,6 +13,13 @@ export interface PoolFigures {
   readonly waiting: number;
   /** Slots by their state. */
   readonly slots: Readonly<Record<string, number>>;
+  /** It can serve nobody: containers do not start, and none is up. */
+  readonly isDown: boolean;
+  /** Since the server's start. */
+  readonly containersStarted: number;
+  readonly startsFailed: number;
+  /** Those that ended without being asked to. */
+  readonly containersLost: number;
 }
 
 /** What is true at the moment of a scrape. */
@@ -22,6 +31,7 @@ export interface Figures {
   readonly ledgerBytes: number;
   /** Of live output that clients have not taken. */
   readonly liveOutputBytes: number;
+  readonly transfers: number;
   readonly pools: readonly PoolFigures[];
 }
 
@@ -34,14 +44,17 @@ const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 200];
 /** Gauges that the client library names against Prometheus's own rules. */
 const MISNAMED = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
+const REASONS = Object.keys(MEANING);
+const REJECTIONS: readonly CallStatus[] = ["INVALID", "NOT_STARTED", "LOST"];
+const TRANSFERS: readonly TransferWork["kind"][] = ["read", "list", "pack", "put"];
+
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #calls = new Counter({
-    name: "switchyard_calls_total",
-    help: "Calls that ended, by tool, status and fault",
-    labelNames: ["tool", "status", "fault"],
-    registers: [this.#registry],
-  });
+  readonly #calls = this.#counter("calls_total", "Calls that ended, by tool, status and fault", [
+    "tool",
+    "status",
+    "fault",
+  ]);
   readonly #queue = this.#histogram("call_queue_seconds", "From acceptance until handed to a runner", CALL_S, ["tool"]);
   readonly #exec = this.#histogram("call_exec_seconds", "From start to end, as the runner saw it", CALL_S, ["tool"]);
   readonly #batchSize = this.#histogram("batch_size_calls", "Calls in a batch", SIZES);
@@ -52,13 +65,28 @@ export class Metrics {
   readonly #queued = this.#gauge("calls_queued", "Calls accepted that are not handed to a runner yet");
   readonly #ledgerBytes = this.#gauge("ledger_bytes", "Results that clients have not acknowledged");
   readonly #liveOutputBytes = this.#gauge("live_output_bytes", "Live output that clients have not taken");
+  readonly #transfers = this.#gauge("transfers", "Transfers of files under way");
   readonly #containers = this.#gauge("containers", "Containers that run", ["pool"]);
   readonly #waiters = this.#gauge("slot_waiters", "Trajectories that wait for a slot", ["pool"]);
   readonly #slots = this.#gauge("slots", "Slots by state", ["pool", "state"]);
+  readonly #down = this.#gauge("pool_down", "1 when no container runs and none can be started", ["pool"]);
+  readonly #starts = this.#counter("container_starts_total", "Starts of containers, by result", ["pool", "result"]);
+  readonly #lost = this.#counter("containers_lost_total", "Containers that ended unasked", ["pool"]);
+  readonly #rejected = this.#counter("calls_rejected_total", "Calls on streams that were not accepted", ["status"]);
+  readonly #refused = this.#counter("requests_refused_total", "Requests and streams that ended with an error", [
+    "reason",
+  ]);
+  readonly #transfersBegun = this.#counter("transfers_total", "Transfers of files that began", ["kind"]);
+  readonly #spans = this.#counter("trace_spans_total", "Spans by what became of them", ["result"]);
 
   constructor(version: string) {
     collectDefaultMetrics({ register: this.#registry });
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
+    // What never happened is 0, so that its first time shows in a rate.
+    for (const reason of REASONS) this.#refused.inc({ reason }, 0);
+    for (const status of REJECTIONS) this.#rejected.inc({ status }, 0);
+    for (const kind of TRANSFERS) this.#transfersBegun.inc({ kind }, 0);
+    for (const result of ["exported", "lost"]) this.#spans.inc({ result }, 0);
     this.#gauge("build_info", "1, with the server's version", ["version"]).set({ version }, 1);
   }
 
@@ -89,6 +117,24 @@ export class Metrics {
     this.#roundTrip.observe(ms / 1000);
   }
 
+  /** A call on a stream that was not accepted. */
+  rejected(status: CallStatus): void {
+    this.#rejected.inc({ status });
+  }
+
+  /** A request or a stream that ended with an error, such as one without a token. */
+  refused(reason: Reason): void {
+    this.#refused.inc({ reason });
+  }
+
+  transferBegan(kind: TransferWork["kind"]): void {
+    this.#transfersBegun.inc({ kind });
+  }
+
+  spans(result: "exported" | "lost", count: number): void {
+    this.#spans.inc({ result }, count);
+  }
+
   #histogram(name: string, help: string, buckets: number[], labelNames: string[] = []): Histogram {
     return new Histogram({ name: `switchyard_${name}`, help, buckets, labelNames, registers: [this.#registry] });
   }
@@ -97,16 +143,29 @@ export class Metrics {
     return new Gauge({ name: `switchyard_${name}`, help, labelNames, registers: [this.#registry] });
   }
 
+  #counter(name: string, help: string, labelNames: string[]): Counter {
+    return new Counter({ name: `switchyard_${name}`, help, labelNames, registers: [this.#registry] });
+  }
+
   #measure({ pools, ...figures }: Figures): void {
+    this.#transfers.set(figures.transfers);
     this.#streams.set(figures.streams);
     this.#trajectories.set(figures.trajectories);
     this.#queued.set(figures.callsQueued);
     this.#ledgerBytes.set(figures.ledgerBytes);
     this.#liveOutputBytes.set(figures.liveOutputBytes);
-    for (const { name, containers, waiting, slots } of pools) {
-      this.#containers.set({ pool: name }, containers);
-      this.#waiters.set({ pool: name }, waiting);
-      for (const [state, count] of Object.entries(slots)) this.#slots.set({ pool: name, state }, count);
-    }
+    // Pools count for themselves, and so their counters are set anew.
+    this.#starts.reset();
+    this.#lost.reset();
+    for (const pool of pools) this.#measurePool(pool);
+  }
+  #measurePool({ name: pool, slots, ...figures }: PoolFigures): void {
+    this.#containers.set({ pool }, figures.containers);
+    this.#waiters.set({ pool }, figures.waiting);
+    this.#down.set({ pool }, figures.isDown ? 1 : 0);
+    for (const [state, count] of Object.entries(slots)) this.#slots.set({ pool, state }, count);
+    this.#starts.inc({ pool, result: "ok" }, figures.containersStarted);
+    this.#starts.inc({ pool, result: "failed" }, figures.startsFailed);
+    this.#lost.inc({ pool }, figures.containersLost);
   }
 }

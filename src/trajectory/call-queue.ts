@@ -7,6 +7,7 @@ import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
 import type { OutputSink } from "../core/output.js";
+import type { CallTrace } from "../core/trace.js";
 import { completeOutcome, type SandboxPlan } from "../tools/catalogue.js";
 import { contextOf } from "./call-context.js";
 import type { SlotHolder } from "./slot-holder.js";
@@ -22,6 +23,7 @@ export interface QueuedCall {
   readonly slotGeneration?: number;
   /** Who takes what it writes, as it is written. */
   readonly output?: OutputSink;
+  readonly trace?: CallTrace;
   onStarted(): void;
   settle(outcome: Outcome): void;
 }
@@ -31,7 +33,7 @@ export type Submit = (entry: {
   readonly runner: Runner;
   readonly timeoutS: number;
   readonly operation: SlotOperation;
-  onStarted(): void;
+  onStarted(batchSize: number): void;
   settle(outcome: Outcome): void;
 }) => { cancel(): void };
 
@@ -66,7 +68,8 @@ export class CallQueue {
   push(call: QueuedCall): void {
     const { clock } = this.options;
     const timer = clock.after(call.queueTimeoutS * 1000, () => {
-      const why = `not started within the queue timeout of ${call.queueTimeoutS} s`;
+      const held = this.options.slot.whyWaiting;
+      const why = `not started within the queue timeout of ${call.queueTimeoutS} s${held ? `; ${held}` : ""}`;
       this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", `Failed to acquire slot: ${why}`));
     });
     const waiting: Waiting = { call, acceptedAt: clock.now(), timer };
@@ -166,7 +169,8 @@ export class CallQueue {
     let settled = false;
     let unsentError: SwitchyardError | undefined;
     const { operation, timeoutS, metadata } = call.plan;
-    const { noOutputTimeoutS, uniqId, digest, forStream, output } = call;
+    const { noOutputTimeoutS, uniqId, digest, forStream, output, trace } = call;
+    trace?.submitted();
     const running = submit({
       runner: slot.runner,
       timeoutS,
@@ -180,8 +184,9 @@ export class CallQueue {
         ...(noOutputTimeoutS !== undefined && { noOutputTimeoutS }),
         ...(output && { output }),
       },
-      onStarted: () => {
+      onStarted: (batchSize) => {
         startedAt = clock.now();
+        trace?.started(batchSize, slot.runner.id);
         call.onStarted();
       },
       settle: (outcome) => {

@@ -3,8 +3,10 @@
 import type { Clock, Timer } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
+import type { CallTrace } from "../core/trace.js";
 import type { ExternalPlan } from "../tools/catalogue.js";
 import type { HeldSlot, SlotHolder } from "./slot-holder.js";
+import type { TrajectoryIdentity } from "./surroundings.js";
 
 export interface ExternalCall {
   readonly uniqId: string;
@@ -12,12 +14,13 @@ export interface ExternalCall {
   readonly queueTimeoutS: number;
   /** Run only in that life of the slot. */
   readonly slotGeneration?: number;
+  readonly trace?: CallTrace;
   onStarted(): void;
   settle(outcome: Outcome): void;
 }
 
 export interface ExternalCallsOptions {
-  readonly trajectoryId: string;
+  readonly identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId">;
   readonly clock: Clock;
   readonly slot: Pick<SlotHolder<HeldSlot>, "slot" | "generation">;
   /** Whether a call may start now; `pump` again when that changes. */
@@ -93,9 +96,9 @@ export class ExternalCalls {
   #run(item: Item): void {
     item.isHeld = false;
     const { call, abort } = item;
-    const { trajectoryId } = this.options;
+    const { principal, trajectoryId } = this.options.identity;
     const begin = () => this.#begin(item);
-    call.plan.run({ trajectoryId, uniqId: call.uniqId, signal: abort.signal, begin }).then(
+    call.plan.run({ principal, trajectoryId, uniqId: call.uniqId, signal: abort.signal, begin }).then(
       (outcome) => this.#settle(item, outcome),
       (error: unknown) => this.#settle(item, failure(error)),
     );
@@ -112,6 +115,7 @@ export class ExternalCalls {
     }
     item.timer.cancel();
     item.startedAt = this.options.clock.now();
+    item.call.trace?.started();
     item.call.onStarted();
     return slot && { id: slot.id, address: slot.address };
   }

@@ -5,6 +5,7 @@ import type { Call } from "../core/call.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { CallStatus, Outcome } from "../core/outcome.js";
 import type { OutputPiece, OutputPosition } from "../core/output.js";
+import type { Principal } from "../core/principal.js";
 
 export interface OpenRequest {
   readonly trajectoryId: string;
@@ -95,14 +96,40 @@ export interface TrajectoryKey {
   readonly resumeToken: string;
 }
 
-/** All trajectories of one server, as grpc/ uses them. Methods throw or reject with SwitchyardError. */
+/** One trajectory at a glance. */
+export interface TrajectoryOverview {
+  readonly trajectoryId: string;
+  readonly pool: string;
+  readonly group: string;
+  /** Whether a stream, an Execute or a transfer holds it; else its lease does. */
+  readonly attached: boolean;
+  readonly callsQueued: number;
+  readonly callsRunning: number;
+  /** Accepted in this life. */
+  readonly callsTotal: number;
+  /** 0 without a slot. */
+  readonly slotGeneration: number;
+  readonly ageMs: number;
+  readonly leaseLeftMs: number | undefined;
+  readonly idleMs: number;
+}
+
+/**
+ * All trajectories of one server, as grpc/ uses them. A principal sees none but its own: another's are TRAJECTORY_UNKNOWN.
+ * Methods throw or reject with SwitchyardError.
+ */
 export interface Directory {
   /** Sends `opened` to the sink first, then replays what is unacknowledged. */
-  open(request: OpenRequest, sink: EventSink): Attachment;
+  open(principal: Principal, request: OpenRequest, sink: EventSink): Attachment;
   /** One call without a stream. A repeated uniq_id with the same content attaches to it or gets its result again. */
-  execute(request: ExecuteRequest): Promise<Outcome>;
+  execute(principal: Principal, request: ExecuteRequest): Promise<Outcome>;
   /** Moves files between the trajectory's slot and the caller. Throws TRAJECTORY_UNKNOWN, NO_SLOT, LIMIT_REACHED. */
-  transfer(key: TrajectoryKey, request: TransferRequest): Transfer;
+  transfer(principal: Principal, key: TrajectoryKey, request: TransferRequest): Transfer;
   /** Resolves with the number of trajectories released; TRAJECTORY_UNKNOWN when a named one does not exist. */
-  release(request: ReleaseRequest): Promise<{ readonly released: number; readonly wiped: boolean }>;
+  release(
+    principal: Principal,
+    request: ReleaseRequest,
+  ): Promise<{ readonly released: number; readonly wiped: boolean }>;
+  /** The `max` most active ones of a principal's, and how many it has. */
+  list(principal: Principal, max: number): { readonly total: number; readonly shown: readonly TrajectoryOverview[] };
 }

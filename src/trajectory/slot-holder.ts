@@ -20,9 +20,11 @@ export interface HeldSlot {
 }
 
 export interface SlotSource<S extends HeldSlot = HeldSlot> {
-  acquire(options: { group: string; signal: AbortSignal }): Promise<S>;
+  acquire(options: { readonly group: string; readonly signal: AbortSignal }): Promise<S>;
   /** Resolves true when the slot was verifiably wiped; never rejects. */
   release(slot: S): Promise<boolean>;
+  /** Why a slot is waited for, when there may be free ones. */
+  whyWaiting?(): string | undefined;
 }
 
 export interface SlotHolderEvents {
@@ -71,6 +73,11 @@ export class SlotHolder<S extends HeldSlot = HeldSlot> {
       (slot) => this.#granted(abort, slot),
       (error: unknown) => this.#refused(abort, error),
     );
+  }
+
+  /** Why a slot is waited for, when there may be free ones. */
+  get whyWaiting(): string | undefined {
+    return this.#state.kind === "acquiring" ? this.source.whyWaiting?.() : undefined;
   }
 
   /** Holds a slot that the trajectory had under an earlier server. */

@@ -5,14 +5,16 @@ import type { Call } from "../core/call.js";
 import { SwitchyardError } from "../core/errors.js";
 import { failedOutcome, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputPiece } from "../core/output.js";
+import type { CallTrace } from "../core/trace.js";
 import { completeOutcome, type Plan } from "../tools/catalogue.js";
+import type { Activity } from "./activity.js";
 import { readContext } from "./call-context.js";
 import { CallQueue } from "./call-queue.js";
 import { ExternalCalls } from "./external-calls.js";
 import { type Admission, type Entry, Ledger } from "./ledger.js";
 import { OutputRelay } from "./output-relay.js";
 import type { HeldSlot, SlotHolder } from "./slot-holder.js";
-import type { TrajectorySurroundings } from "./surroundings.js";
+import type { TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
 
 export interface TrajectoryCallsEvents {
   finished(entry: Entry, outcome: Outcome): void;
@@ -41,8 +43,9 @@ export class TrajectoryCalls {
 
   constructor(
     private readonly around: TrajectorySurroundings,
-    trajectoryId: string,
+    private readonly identity: Pick<TrajectoryIdentity, "principal" | "trajectoryId" | "pool">,
     slot: SlotHolder,
+    private readonly activity: Activity,
     private readonly events: TrajectoryCallsEvents,
   ) {
     this.#ledger = new Ledger(around.ledger, (uniqIds) => {
@@ -53,7 +56,7 @@ export class TrajectoryCalls {
     const { clock, submit } = around;
     const mayStart = () => !this.#ended && this.#going !== "handing over" && !this.#ledger.isFull;
     this.#queue = new CallQueue({ clock, slot, submit, mayStart });
-    this.#external = new ExternalCalls({ trajectoryId, clock, slot, mayStart });
+    this.#external = new ExternalCalls({ identity, clock, slot, mayStart });
   }
 
   get unfinished(): number {
@@ -93,6 +96,7 @@ export class TrajectoryCalls {
   restore(slot: HeldSlot, slotGeneration: number, calls: readonly AdoptedCall[]): void {
     for (const call of calls) {
       const entry = this.#ledger.restore(call);
+      this.activity.restored(entry !== undefined);
       if (!entry) continue;
       const { metadata, ...numbers } = readContext(call.context);
       const finish = (outcome: Outcome) =>
@@ -172,7 +176,7 @@ export class TrajectoryCalls {
   }
 
   #requireRoom({ bytes }: Call): void {
-    const { callBytes, counters } = this.around;
+    const { callBytes, counters, takeCall } = this.around;
     if (this.#going === "handing over") throw shuttingDown();
     if (this.#bytes + bytes > callBytes.trajectoryMax) {
       throw tooMuch(`this trajectory's calls that wait or run would have more than ${callBytes.trajectoryMax} bytes`);
@@ -180,28 +184,33 @@ export class TrajectoryCalls {
     if (counters.bytes + bytes > callBytes.serverMax) {
       throw tooMuch(`the calls of all trajectories that wait or run would have more than ${callBytes.serverMax} bytes`);
     }
+    takeCall();
   }
 
   #begin(call: Call, entry: Entry): void {
-    const { counters, plan, queueTimeoutS } = this.around;
-    counters.total += 1;
-    counters.queued += 1;
+    const { plan, queueTimeoutS } = this.around;
+    this.activity.accepted();
     this.#hold(entry.bytes);
     const planned = plan(call);
     const kind = kindOf(planned, call);
-    if (this.#going === "draining")
-      return this.#finish(entry, kind, failedOutcome("NOT_STARTED", shuttingDown().message));
-    if (planned.kind === "done") return this.#finish(entry, kind, planned.outcome);
+    const trace = this.#follow(call, kind, planned);
+    const settle = (outcome: Outcome) => {
+      trace?.ended(outcome);
+      this.#finish(entry, kind, outcome);
+    };
+    if (this.#going === "draining") return settle(failedOutcome("NOT_STARTED", shuttingDown().message));
+    if (planned.kind === "done") return settle(planned.outcome);
     const common = {
       uniqId: call.uniqId,
       queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
       ...(call.slotGeneration !== undefined && { slotGeneration: call.slotGeneration }),
       ...(call.streamOutput && entry.forStream && { output: this.output.sinkOf(call.uniqId) }),
+      ...(trace && { trace }),
       onStarted: () => {
         entry.state = "running";
-        counters.queued -= 1;
+        this.activity.started();
       },
-      settle: (outcome: Outcome) => this.#finish(entry, kind, outcome),
+      settle,
     };
     if (planned.kind === "external") return this.#external.push({ ...common, plan: planned.plan });
     this.#queue.push({
@@ -211,6 +220,13 @@ export class TrajectoryCalls {
       plan: planned.plan,
       ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
     });
+  }
+
+  #follow(call: Call, tool: string, planned: Plan): CallTrace | undefined {
+    const { uniqId, traceParent } = call;
+    const { trajectoryId, pool } = this.identity;
+    const waits = planned.kind !== "done";
+    return this.around.tracer?.begin({ trajectoryId, uniqId, pool, tool, waits, parent: traceParent });
   }
 
   #hold(bytes: number): void {
@@ -236,9 +252,9 @@ export class TrajectoryCalls {
 
   #finish(entry: Entry, kind: string, outcome: Outcome): void {
     const { counters, onFinished } = this.around;
-    if (entry.state === "queued") counters.queued -= 1;
+    this.activity.ended(entry.state === "queued");
     if (!isSuccess(outcome)) counters.errors += 1;
-    onFinished?.(kind, outcome);
+    onFinished?.(kind, outcome, this.identity.trajectoryId, entry.uniqId);
     this.#hold(-entry.bytes);
     this.#ledger.finish(entry, outcome);
     this.output.ended(entry.uniqId);

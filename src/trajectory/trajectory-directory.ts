@@ -1,14 +1,19 @@
-// All trajectories of one server: found by id, guarded by their tokens, forgotten when they end.
+// All trajectories of one server: found by principal and id, guarded by their tokens, forgotten when they end.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AdoptedLease } from "../backend/backend.js";
-import type { Transfer, TransferRequest } from "../core/artifacts.js";
+import type { Transfer, TransferRequest, TransferWork } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
-import type { Clock, Timer } from "../core/clock.js";
+import type { Clock } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
+import { type AllowanceOf, type Principal, UNLIMITED } from "../core/principal.js";
+import type { CallTracer } from "../core/trace.js";
+import { waitAtMost } from "../core/wait-at-most.js";
 import type { Catalogue } from "../tools/catalogue.js";
+import { type Account, Accounts } from "./account.js";
 import type { Submit } from "./call-queue.js";
 import type { LedgerLimits } from "./ledger.js";
+import { mostActive } from "./most-active.js";
 import type {
   Attachment,
   Directory,
@@ -17,15 +22,17 @@ import type {
   OpenRequest,
   ReleaseRequest,
   TrajectoryKey,
+  TrajectoryOverview,
 } from "./session.js";
-import type { HeldSlot, SlotSource } from "./slot-holder.js";
-import type { CallCounters, Follow, TrajectoryIdentity } from "./surroundings.js";
+import type { HeldSlot } from "./slot-holder.js";
+import type { PoolSlots } from "./slot-quota.js";
+import type { CallCounters, Follow, OnFinished, TrajectoryIdentity } from "./surroundings.js";
 import { Trajectory } from "./trajectory.js";
 
 export interface DirectoryOptions {
   readonly clock: Clock;
   /** By pool name. */
-  readonly pools: ReadonlyMap<string, { readonly slots: SlotSource; readonly timeoutDefaultS: number }>;
+  readonly pools: ReadonlyMap<string, { readonly slots: PoolSlots; readonly timeoutDefaultS: number }>;
   readonly submit: Submit;
   readonly follow: Follow;
   readonly catalogue: Pick<Catalogue, "plan">;
@@ -36,8 +43,13 @@ export interface DirectoryOptions {
   readonly callBytes: { readonly trajectoryMax: number; readonly serverMax: number };
   readonly queueTimeoutS: number;
   readonly lifetimeS: number;
-  /** Told of each call that ended: of its tool, in one of few words, and of its outcome. */
-  readonly onFinished?: (kind: string, outcome: Outcome) => void;
+  /** What each principal may have; no limits when absent. */
+  readonly allowanceOf?: AllowanceOf;
+  /** Told of each call that ended. */
+  readonly onFinished?: OnFinished;
+  /** Told of each transfer that began. */
+  readonly onTransfer?: (kind: TransferWork["kind"]) => void;
+  readonly tracer?: CallTracer | undefined;
 }
 
 /** Trajectories alive at once, streams or not. */
@@ -46,25 +58,35 @@ const DEFAULT_POOL = "default";
 
 export class TrajectoryDirectory implements Directory {
   readonly counters: CallCounters = { bytes: 0, outputBytes: 0, queued: 0, total: 0, errors: 0 };
-  readonly #members = new Map<string, Trajectory>();
+  readonly #accounts: Accounts;
   #closing = false;
+  #transfers = 0;
 
-  constructor(private readonly options: DirectoryOptions) {}
+  constructor(private readonly options: DirectoryOptions) {
+    this.#accounts = new Accounts(options.clock, options.allowanceOf ?? (() => UNLIMITED));
+  }
 
   /** Trajectories alive. */
   get size(): number {
-    return this.#members.size;
+    return this.#accounts.size;
   }
 
   /** Of the outcomes that all of them keep. */
   get ledgerBytes(): number {
     let sum = 0;
-    for (const { ledgerBytes } of this.#members.values()) sum += ledgerBytes;
+    for (const { ledgerBytes } of this.#accounts.all()) sum += ledgerBytes;
     return sum;
   }
 
-  open(request: OpenRequest, sink: EventSink): Attachment {
-    const { pool, resumed, trajectory } = this.#find(request, request.requireResume);
+  /** Transfers under way. */
+  get transfers(): number {
+    return this.#transfers;
+  }
+
+  open(principal: Principal, request: OpenRequest, sink: EventSink): Attachment {
+    const { pool, resumed, trajectory } = this.#find(principal, request, request.requireResume, (account, known) =>
+      account.requireStream(known),
+    );
     const { identity } = trajectory;
     if (identity.pool !== pool || identity.group !== request.group || !sameEnv(identity.env, request.env)) {
       throw mismatch(request.trajectoryId);
@@ -75,8 +97,11 @@ export class TrajectoryDirectory implements Directory {
     return attachment;
   }
 
-  async execute(request: ExecuteRequest): Promise<Outcome> {
-    const { trajectory } = this.#find({ ...request, env: {} }, false);
+  async execute(principal: Principal, request: ExecuteRequest): Promise<Outcome> {
+    const { trajectory } = this.#find(principal, { ...request, env: {} }, false, (account, known) => {
+      // One that lives counts by itself, as it knows which calls are new.
+      if (!known) account.requireCall();
+    });
     const { pool, group } = trajectory.identity;
     // A caller without a stream may leave both out once the trajectory exists.
     if ((request.pool && request.pool !== pool) || (request.group && request.group !== group)) {
@@ -85,34 +110,53 @@ export class TrajectoryDirectory implements Directory {
     return trajectory.execute(request.call);
   }
 
-  transfer({ trajectoryId, resumeToken }: TrajectoryKey, request: TransferRequest): Transfer {
+  transfer(principal: Principal, { trajectoryId, resumeToken }: TrajectoryKey, request: TransferRequest): Transfer {
     this.#checkOpen();
-    return this.#named(trajectoryId, resumeToken).transfer(request);
+    const transfer = this.#named(principal, trajectoryId, resumeToken).transfer(request);
+    this.options.onTransfer?.(request.work.kind);
+    this.#transfers += 1;
+    void transfer.over.then(() => {
+      this.#transfers -= 1;
+    });
+    return transfer;
   }
 
-  async release({
-    target,
-    resumeToken,
-    resetWorkspace,
-  }: ReleaseRequest): Promise<{ released: number; wiped: boolean }> {
+  async release(
+    principal: Principal,
+    { target, resumeToken, resetWorkspace }: ReleaseRequest,
+  ): Promise<{ released: number; wiped: boolean }> {
     const members =
-      "group" in target ? this.#ofGroup(target.group, resumeToken) : [this.#named(target.trajectoryId, resumeToken)];
+      "group" in target
+        ? this.#ofGroup(principal, target.group, resumeToken)
+        : [this.#named(principal, target.trajectoryId, resumeToken)];
     const wiped = await Promise.all(members.map((trajectory) => trajectory.release(resetWorkspace)));
     return { released: members.length, wiped: wiped.every(Boolean) && members.length > 0 };
   }
 
+  list(principal: Principal, max: number): { total: number; shown: TrajectoryOverview[] } {
+    const trajectories = this.#accounts.trajectoriesOf(principal);
+    const shown = mostActive(trajectories.values(), max).map((trajectory) => trajectory.overview());
+    return { total: trajectories.size, shown };
+  }
+
   /** Goes on with a trajectory that an earlier server had. False: there is one of that name. */
   restore(pool: string, { binding, calls }: AdoptedLease, slot: HeldSlot): boolean {
-    const { trajectoryId, group, env, tokenHash, leaseS, generation } = binding;
-    if (this.#members.has(trajectoryId)) return false;
-    const trajectory = this.#create({ trajectoryId, group, pool, env, tokenHash }, leaseS, binding);
+    const { principal, trajectoryId, group, env, tokenHash, leaseS, generation } = binding;
+    if (this.#accounts.find(principal, trajectoryId)) return false;
+    const trajectory = this.#create({ principal, trajectoryId, group, pool, env, tokenHash }, leaseS, binding);
+    this.#accounts.of(principal).slots.adopt(slot);
     trajectory.restore(slot, generation, calls);
     return true;
   }
 
   /** Clients can come now: the leases of what was restored begin. */
   startLeases(): void {
-    for (const trajectory of this.#members.values()) trajectory.startLease();
+    for (const trajectory of this.#accounts.all()) trajectory.startLease();
+  }
+
+  /** What principals may have is another by now. */
+  allowancesChanged(): void {
+    this.#accounts.allowancesChanged();
   }
 
   /**
@@ -121,37 +165,38 @@ export class TrajectoryDirectory implements Directory {
    */
   async close(graceMs: number, handover = false): Promise<void> {
     this.#closing = true;
-    const trajectories = [...this.#members.values()];
+    const trajectories = [...this.#accounts.all()];
     const reason = "the server is shutting down";
     const goAway = { kind: "go_away", reason, reconnectAfterS: 1 } as const;
     const drained = Promise.all(
       trajectories.map((trajectory) => (handover ? trajectory.handOver(goAway) : trajectory.drain(goAway))),
     );
-    let timer: Timer | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = this.options.clock.after(graceMs, resolve);
-    });
-    await Promise.race([drained, over]);
-    timer?.cancel();
+    await waitAtMost(graceMs, drained, this.options.clock);
     const error = new SwitchyardError("SHUTTING_DOWN", reason);
     if (handover) for (const trajectory of trajectories) trajectory.leave(error);
     else await Promise.all(trajectories.map((trajectory) => trajectory.shutDown(error)));
   }
 
+  /** `check` may refuse what is found, or, where there is nothing, what would be made. */
   #find(
+    principal: Principal,
     request: Pick<OpenRequest, "trajectoryId" | "resumeToken" | "group" | "pool" | "env">,
     requireResume: boolean,
+    check: (account: Account, known: Trajectory | undefined) => void,
   ): { pool: string; resumed: boolean; trajectory: Trajectory } {
     this.#checkOpen();
     const pool = request.pool || DEFAULT_POOL;
-    const known = this.#members.get(request.trajectoryId);
+    const account = this.#accounts.of(principal);
+    const known = account.trajectories.get(request.trajectoryId);
     if (known) {
       checkToken(known, request.resumeToken);
+      check(account, known);
       return { pool, resumed: true, trajectory: known };
     }
     if (requireResume) throw unknown(request.trajectoryId);
+    check(account, undefined);
     const { trajectoryId, group, env } = request;
-    const identity = { trajectoryId, group, pool, env, tokenHash: hash(request.resumeToken) };
+    const identity = { principal, trajectoryId, group, pool, env, tokenHash: hash(request.resumeToken) };
     return { pool, resumed: false, trajectory: this.#create(identity, this.options.leaseDefaultS) };
   }
 
@@ -160,48 +205,49 @@ export class TrajectoryDirectory implements Directory {
   }
 
   #create(identity: TrajectoryIdentity, leaseS: number, life?: AdoptedLease["binding"]): Trajectory {
-    const { trajectoryId, pool } = identity;
+    const { principal, trajectoryId, pool } = identity;
     const { clock, pools, catalogue, submit, follow, ledger, callBytes, queueTimeoutS, lifetimeS } = this.options;
     const source = pools.get(pool);
     if (!source) {
       const names = [...pools.keys()].join(", ");
       throw new SwitchyardError("UNKNOWN_POOL", `no pool is named ${pool}; there are: ${names}`);
     }
-    if (this.#members.size >= TRAJECTORIES_MAX) {
+    if (this.#accounts.size >= TRAJECTORIES_MAX) {
       throw new SwitchyardError("LIMIT_REACHED", `the server has ${TRAJECTORIES_MAX} trajectories; release some`);
     }
+    const account = this.#accounts.of(principal);
     const around = {
       clock,
-      slots: source.slots,
+      slots: account.slots.of(source.slots),
       submit,
       follow,
       plan: (call: Call) => catalogue.plan(call, source.timeoutDefaultS),
       ledger,
       callBytes,
       queueTimeoutS,
+      takeCall: () => account.takeCall(),
       lifetimeS,
       counters: this.counters,
       onFinished: this.options.onFinished,
-      onEnded: () => {
-        if (this.#members.get(trajectoryId) === trajectory) this.#members.delete(trajectoryId);
-      },
+      onEnded: () => this.#accounts.forget(trajectory),
+      tracer: this.options.tracer,
     };
     const trajectory: Trajectory = new Trajectory(identity, leaseS, around, life);
-    this.#members.set(trajectoryId, trajectory);
+    account.trajectories.set(trajectoryId, trajectory);
     return trajectory;
   }
 
-  #named(trajectoryId: string, token: string): Trajectory {
-    const trajectory = this.#members.get(trajectoryId);
+  #named(principal: Principal, trajectoryId: string, token: string): Trajectory {
+    const trajectory = this.#accounts.find(principal, trajectoryId);
     if (!trajectory) throw unknown(trajectoryId);
     checkToken(trajectory, token);
     return trajectory;
   }
 
   /** Those of a group that the token owns; another's stay as they are. */
-  #ofGroup(group: string, token: string): Trajectory[] {
+  #ofGroup(principal: Principal, group: string, token: string): Trajectory[] {
     const right = hash(token);
-    return [...this.#members.values()].filter(
+    return [...this.#accounts.trajectoriesOf(principal).values()].filter(
       ({ identity }) => identity.group === group && timingSafeEqual(identity.tokenHash, right),
     );
   }

@@ -6,16 +6,19 @@
 //
 // Invariants: sandbox calls run one at a time, external ones beside them; every accepted call gets exactly one outcome;
 // after `ended` nothing starts, the slot is given back, and the directory has forgotten it.
-import { randomUUID } from "node:crypto";
 import type { AdoptedCall, SlotBinding } from "../backend/backend.js";
 import type { Transfer, TransferRequest } from "../core/artifacts.js";
 import type { Call } from "../core/call.js";
 import type { Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Outcome } from "../core/outcome.js";
-import type { Attachment, EventSink, OpenRequest, TrajectoryEvent } from "./session.js";
+import { waitAtMost } from "../core/wait-at-most.js";
+import { Activity } from "./activity.js";
+import { Lease } from "./lease.js";
+import { overviewOf } from "./overview.js";
+import type { Attachment, EventSink, OpenRequest, TrajectoryEvent, TrajectoryOverview } from "./session.js";
 import { type HeldSlot, SlotHolder } from "./slot-holder.js";
-import type { Life, TrajectoryIdentity, TrajectorySurroundings } from "./surroundings.js";
+import { type Life, newLife, type TrajectoryIdentity, type TrajectorySurroundings } from "./surroundings.js";
 import { TrajectoryCalls } from "./trajectory-calls.js";
 import { TrajectoryTransfers } from "./transfers.js";
 
@@ -30,6 +33,7 @@ const KNOWN_MAX = 1000;
 const CANCEL_MS_MAX = 20_000;
 
 export class Trajectory {
+  readonly activity: Activity;
   readonly #life: Omit<Life, "streamEpoch">;
   readonly #slot: SlotHolder<HeldSlot>;
   readonly #calls: TrajectoryCalls;
@@ -38,7 +42,7 @@ export class Trajectory {
   #stream: Stream | undefined;
   #executes = 0;
   #leaseS: number;
-  #lease: Timer | undefined;
+  readonly #lease: Lease;
   readonly #lifetime: Timer;
   #ended = false;
 
@@ -48,7 +52,9 @@ export class Trajectory {
     private readonly around: TrajectorySurroundings,
     { incarnation, beganUnixMs, streamEpoch }: Life = newLife(around.clock.unixMs()),
   ) {
+    this.activity = new Activity(around.clock, around.counters);
     this.#leaseS = leaseS;
+    this.#lease = new Lease(around.clock, () => void this.#end(undefined));
     this.#life = { incarnation, beganUnixMs };
     this.#epoch = streamEpoch;
     this.#slot = new SlotHolder(around.slots, identity.group, (generation) => this.#binding(generation), {
@@ -64,7 +70,7 @@ export class Trajectory {
       () => this.#slot.slot,
       () => this.#holdByLease(),
     );
-    this.#calls = new TrajectoryCalls(around, identity.trajectoryId, this.#slot, {
+    this.#calls = new TrajectoryCalls(around, identity, this.#slot, this.activity, {
       finished: ({ forStream, uniqId }, outcome) => {
         if (forStream) this.#stream?.sink.event({ kind: "result", uniqId, outcome });
       },
@@ -84,6 +90,16 @@ export class Trajectory {
     return this.#calls.ledgerBytes;
   }
 
+  get hasStream(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  overview(): TrajectoryOverview {
+    const [attached, slotGeneration, leaseLeftMs] = [this.#isHeld, this.#slot.generation, this.#lease.leftMs];
+    const ageMs = this.around.clock.unixMs() - this.#life.beganUnixMs;
+    return overviewOf(this.identity, this.activity, { attached, slotGeneration, leaseLeftMs, ageMs });
+  }
+
   /**
    * The newest stream wins; an older one ends SUPERSEDED. Sends `opened`, then what is unacknowledged; the output of what
    * runs follows, from the positions on.
@@ -98,8 +114,9 @@ export class Trajectory {
     const stream: Stream = { sink, halfClosed: false };
     this.#stream = stream;
     this.#leaseS = leaseS;
-    this.#lease?.cancel();
+    this.#lease.stop();
     this.#epoch += 1;
+    this.activity.touch();
     this.#slot.rebind();
     const owed = this.#calls.owed();
     sink.event({
@@ -120,7 +137,7 @@ export class Trajectory {
 
   /** Goes on with what its runner remembers of it; before any stream. */
   restore(slot: HeldSlot, generation: number, calls: readonly AdoptedCall[]): void {
-    this.#lease?.cancel();
+    this.#lease.stop();
     this.#slot.restore(slot, generation);
     this.#calls.restore(slot, generation, calls);
   }
@@ -138,7 +155,7 @@ export class Trajectory {
   async execute(call: Call): Promise<Outcome> {
     const { entry } = this.#calls.accept(call, false);
     this.#executes += 1;
-    this.#lease?.cancel();
+    this.#lease.stop();
     try {
       return await this.#calls.outcomeOf(entry);
     } finally {
@@ -150,7 +167,7 @@ export class Trajectory {
   /** Moves files between the slot and whoever asks, beside the calls. Throws NO_SLOT or LIMIT_REACHED. */
   transfer(request: TransferRequest): Transfer {
     const transfer = this.#transfers.begin(request);
-    this.#lease?.cancel();
+    this.#lease.stop();
     return transfer;
   }
 
@@ -181,7 +198,7 @@ export class Trajectory {
   leave(error: SwitchyardError): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#lease?.cancel();
+    this.#lease.stop();
     this.#lifetime.cancel();
     this.around.onEnded();
     this.#calls.leave(error);
@@ -254,38 +271,28 @@ export class Trajectory {
     this.#holdByLease();
   }
 
+  get #isHeld(): boolean {
+    return this.#stream !== undefined || this.#executes + this.#transfers.count > 0;
+  }
+
   #holdByLease(): void {
-    this.#lease?.cancel();
-    if (this.#ended || this.#stream || this.#executes + this.#transfers.count > 0) return;
-    this.#lease = this.around.clock.after(this.#leaseS * 1000, () => void this.#end(undefined));
+    this.#lease.stop();
+    if (!this.#ended && !this.#isHeld) this.#lease.run(this.#leaseS * 1000);
   }
 
   async #end(error: SwitchyardError | undefined, waitForWipe = false): Promise<boolean> {
     if (this.#ended) return false;
     this.#ended = true;
-    this.#lease?.cancel();
+    this.#lease.stop();
     this.#lifetime.cancel();
     this.around.onEnded();
     this.#calls.end();
     this.#transfers.endAll(error ?? new SwitchyardError("TRAJECTORY_ENDED", "the trajectory has ended"));
     // A runner that does not end a cancelled call gets its slot back all the same; closing it ends the call, or its container.
-    await this.#idleWithin(CANCEL_MS_MAX);
+    await waitAtMost(CANCEL_MS_MAX, this.#calls.idle(), this.around.clock);
     this.#calls.output.close();
     const wiped = this.#slot.giveBack();
     if (error) this.#stream?.sink.end(error);
     return waitForWipe ? wiped : false;
   }
-
-  async #idleWithin(ms: number): Promise<void> {
-    let late: Timer | undefined;
-    const over = new Promise<void>((resolve) => {
-      late = this.around.clock.after(ms, resolve);
-    });
-    await Promise.race([this.#calls.idle(), over]);
-    late?.cancel();
-  }
-}
-
-function newLife(beganUnixMs: number): Life {
-  return { incarnation: randomUUID(), beganUnixMs, streamEpoch: 0 };
 }

@@ -372,6 +372,9 @@ test("GetStatus, ListTools and ReleaseTrajectory answer", () =>
         batches: 4n,
         meanBatchSize: 0.5,
         pools: [],
+        streams: 0,
+        trajectories: 1,
+        batchedCalls: 2n,
       });
       const listed = await new Promise((resolve, reject) => {
         client.listTools({}, (error, response) => (error ? reject(error) : resolve(response)));

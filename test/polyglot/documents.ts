@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { FaultProxy } from "../support/fault-proxy.js";
-import { ROOT } from "./languages.js";
+import { ROOT, RUST_BUILD } from "./languages.js";
 import { lastWords, runCommand } from "./run-command.js";
 
 export interface Document {
@@ -18,6 +18,7 @@ export interface Document {
   readonly heading?: string;
   /** Where it says that it is run; default: an empty folder. */
   readonly folder?: string;
+  readonly env?: Readonly<Record<string, string>>;
   /** Its connection is cut once, when so many bytes have come down. */
   readonly cutAtByte?: number;
 }
@@ -30,6 +31,9 @@ export const DOCUMENTS: readonly Document[] = [
   { name: "python", file: `${START}/python.md`, needs: ["python3"] },
   { name: "python, cut", file: `${START}/python.md`, cutAtByte: 30_000, needs: ["python3"] },
   { name: "typescript", file: `${START}/typescript.md`, needs: ["npm"] },
+  { name: "go", file: `${START}/go.md`, needs: ["go", "protoc"] },
+  { name: "rust", file: `${START}/rust.md`, needs: ["cargo"], env: RUST_BUILD },
+  { name: "java", file: `${START}/java.md`, needs: ["javac", "mvn"] },
 ];
 
 const DOCUMENT_MAX_MS = 600_000;
@@ -56,7 +60,7 @@ export async function runDocument(document: Document, address: string): Promise<
     const script = scriptOf(blocks).replace(DOCUMENTED_PORT, portOf(proxy?.address ?? address));
     const ending = await runCommand(["bash", "-euc", script], {
       cwd: document.folder ?? folder,
-      env: { SWITCHYARD: ROOT },
+      env: { ...document.env, SWITCHYARD: ROOT },
       timeoutMs: DOCUMENT_MAX_MS,
     });
     if (ending.failure !== "") return lastWords(ending);

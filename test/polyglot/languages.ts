@@ -47,6 +47,46 @@ function typescript(name: string, [file, ...args]: Command, needs: readonly stri
   return { name, needs, prepare: [], run };
 }
 
+const GO = "test/polyglot/go";
+const go: Language = {
+  name: "go",
+  needs: ["go"],
+  prepare: [
+    ["go", "-C", GO, "generate"],
+    ["go", "-C", GO, "build", "-o", join(BUILD, "go/client"), "."],
+  ],
+  run: [".polyglot/go/client"],
+};
+
+/** Of the client and the page alike, which share what is built; without debug information that takes half as long. */
+export const RUST_BUILD = { CARGO_TARGET_DIR: join(BUILD, "rust"), CARGO_PROFILE_DEV_DEBUG: "0" };
+
+const rust: Language = {
+  name: "rust",
+  needs: ["cargo"],
+  prepare: [["cargo", "build", "--quiet", "--locked", "--manifest-path", "test/polyglot/rust/Cargo.toml"]],
+  run: [".polyglot/rust/debug/switchyard-polyglot"],
+  env: RUST_BUILD,
+};
+
+const MAVEN = ["--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"];
+const java: Language = {
+  name: "java",
+  needs: ["java", "mvn"],
+<<<<<<< HEAD
+  prepare: [["mvn", ...MAVEN, `-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"]],
+=======
+  prepare: [
+    [
+      "mvn",
+      ...["--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"],
+      ...[`-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"],
+    ],
+  ],
+>>>>>>> wt-polyb
+  run: ["java", "-cp", ".polyglot/java/classes:.polyglot/java/lib/*", "switchyard.polyglot.Main"],
+};
+
 export const LANGUAGES: readonly Language[] = [
   python("python-sync", "sync_client.py"),
   python("python-asyncio", "asyncio_client.py"),
@@ -54,4 +94,7 @@ export const LANGUAGES: readonly Language[] = [
   typescript("proto-loader", ["loader-client.ts"]),
   typescript("grpcurl", ["tools-client.ts", "grpcurl"], ["grpcurl"]),
   typescript("buf-curl", ["tools-client.ts", "buf"], ["buf"]),
+  go,
+  rust,
+  java,
 ];

@@ -8,6 +8,7 @@ import { systemClock } from "../../src/core/clock.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import type { Logger } from "../../src/core/log.js";
 import type { Outcome } from "../../src/core/outcome.js";
+import type { Principal } from "../../src/core/principal.js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import { RunTrajectoryRequest, type RunTrajectoryResponse } from "../../src/gen/switchyard/v1/trajectory.js";
 import type { Announcement } from "../../src/grpc/responses.js";
@@ -31,7 +32,7 @@ export class TestDirectory implements Directory {
   endOnHalfClose = true;
   onOpen: (request: OpenRequest, sink: EventSink) => void = () => {};
 
-  open(request: OpenRequest, sink: EventSink): Attachment {
+  open(_principal: Principal, request: OpenRequest, sink: EventSink): Attachment {
     this.sinks.push(sink);
     this.onOpen(request, sink);
     sink.event(openedEvent(request.trajectoryId));
@@ -52,7 +53,7 @@ export class TestDirectory implements Directory {
     };
   }
 
-  async execute(request: ExecuteRequest): Promise<Outcome> {
+  async execute(_principal: Principal, request: ExecuteRequest): Promise<Outcome> {
     this.#saw(`execute ${request.call.uniqId}`);
     if (request.call.tool === "throw") throw new Error("a bug");
     if (request.call.tool === "hold") await this.saw("let go");
@@ -67,7 +68,11 @@ export class TestDirectory implements Directory {
     return this.onTransfer();
   }
 
-  async release(request: ReleaseRequest): Promise<{ released: number; wiped: boolean }> {
+  list(): ReturnType<Directory["list"]> {
+    return { total: 0, shown: [] };
+  }
+
+  async release(_principal: Principal, request: ReleaseRequest): Promise<{ released: number; wiped: boolean }> {
     if ("group" in request.target) return { released: 2, wiped: request.resetWorkspace };
     throw new SwitchyardError("TRAJECTORY_UNKNOWN", `no trajectory ${request.target.trajectoryId}`);
   }
@@ -156,7 +161,9 @@ export async function startService(options: Partial<GrpcServerOptions> = {}): Pr
         totalRequests: 2,
         totalErrors: 3,
         batches: 4,
+        batchedCalls: 2,
         meanBatchSize: 0.5,
+        trajectories: 1,
         pools: [],
       }),
     },

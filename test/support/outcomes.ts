@@ -19,6 +19,7 @@ export function bash(slot: number, command = "true", fields: Partial<SlotOperati
 
 export function bindingOf(trajectoryId: string, fields: Partial<SlotBinding> = {}): SlotBinding {
   return {
+    principal: "",
     trajectoryId,
     incarnation: `life of ${trajectoryId}`,
     generation: 1,

@@ -30,15 +30,10 @@ export async function copyPackage(test: TestScope): Promise<PackageCopy> {
   }
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
   appendFileSync(join(folder, "dist", "runner.mjs"), `\n// ${folder} ${Date.now()}\n`);
-  const before = new Set(await runtimeVolumes());
-  const volumes = async () => (await runtimeVolumes()).filter((name) => !before.has(name)).sort();
+  const { volumes, remove } = await newRuntimeVolumes();
   test.after(async () => {
     rmSync(folder, { recursive: true });
-    for (const name of await volumes()) {
-      for (const id of await containersWith("volume", name))
-        await docker.getContainer(id).remove({ force: true, v: true });
-      await docker.getVolume(name).remove();
-    }
+    await remove();
   });
   return {
     command: join(folder, "dist", "src", "cli", "main.js"),
@@ -51,6 +46,20 @@ export async function copyPackage(test: TestScope): Promise<PackageCopy> {
       });
     },
   };
+}
+
+/** Those that servers make from now on, and what removes them with the containers that have them. */
+export async function newRuntimeVolumes() {
+  const before = new Set(await runtimeVolumes());
+  const volumes = async () => (await runtimeVolumes()).filter((name) => !before.has(name)).sort();
+  const remove = async () => {
+    for (const name of await volumes()) {
+      for (const id of await containersWith("volume", name))
+        await docker.getContainer(id).remove({ force: true, v: true });
+      await docker.getVolume(name).remove();
+    }
+  };
+  return { volumes, remove };
 }
 
 async function runtimeVolumes(): Promise<string[]> {

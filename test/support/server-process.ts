@@ -30,11 +30,13 @@ export interface Exit {
 
 export class ServerProcess {
   readonly #child: ChildProcess;
+  readonly #configFile: string;
+  #stderr = "";
   readonly exited: Promise<Exit>;
   /** The ready line; rejects when the process ends without one. */
   readonly ready: Promise<{ readonly address: string; readonly slots: number }>;
 
-  /** Starts it on a free port; it is killed after the test if it still runs. */
+  /** Starts it, on a free port if no other is given; it is killed after the test if it still runs. */
   constructor(
     test: TestScope,
     settings: object,
@@ -42,20 +44,21 @@ export class ServerProcess {
       backend = "docker",
       env = {},
       command = COMMAND,
-    }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv; command?: string } = {},
+      listen = "127.0.0.1:0",
+    }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv; command?: string; listen?: string } = {},
   ) {
     const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
-    const config = join(folder, "config.yaml");
-    writeFileSync(config, stringify(settings));
-    const flags = ["--listen", "127.0.0.1:0", "--backend", backend, "--config", config];
+    this.#configFile = join(folder, "config.yaml");
+    this.configure(settings);
+    const flags = ["--listen", listen, "--backend", backend, "--config", this.#configFile];
     const child = spawn(process.execPath, [command, "serve", ...flags], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
-    let [stdout, stderr] = ["", ""];
+    let stdout = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
+      this.#stderr += text;
     });
     const line = new Promise<RegExpExecArray | null>((resolve) => {
       createInterface({ input: child.stdout }).on("line", (text) => {
@@ -65,17 +68,50 @@ export class ServerProcess {
     });
     this.exited = once(child, "close").then(([code, signal]) => {
       rmSync(folder, { recursive: true });
-      return { code, signal, stdout, stderr };
+      return { code, signal, stdout, stderr: this.#stderr };
     });
     const early = this.exited.then(() => null);
     this.ready = Promise.race([line, early]).then((match) => {
-      if (match === null) throw new Error(`no ready line: ${stdout}${stderr}`);
+      if (match === null) throw new Error(`no ready line: ${stdout}${this.#stderr}`);
       return { address: match[1] ?? "", slots: Number(match[2]) };
     });
     this.ready.catch(() => undefined);
     test.after(() => {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     });
+  }
+
+  /** What its configuration file holds from now on. */
+  configure(settings: object): void {
+    writeFileSync(this.#configFile, stringify(settings));
+  }
+
+  /** Sends SIGHUP, after new settings if there are any. Resolves with what it logged of it. */
+  async reload(settings?: object): Promise<string> {
+    if (settings !== undefined) this.configure(settings);
+    const from = this.#stderr.length;
+    this.#child.kill("SIGHUP");
+    await this.logged(/"msg":"configuration (not )?reloaded/, from);
+    return this.#stderr.slice(from);
+  }
+
+  /** Resolves with the first line of its log from this place on that matches, once it is there. */
+  async logged(pattern: RegExp, from = 0): Promise<string> {
+    for (;;) {
+      const line = this.#stderr
+        .slice(from)
+        .split("\n")
+        .slice(0, -1)
+        .find((text) => pattern.test(text));
+      if (line !== undefined) return line;
+      if (this.#child.stderr === null) throw new Error("it has no log");
+      await once(this.#child.stderr, "data");
+    }
+  }
+
+  /** All that it has logged. */
+  get stderr(): string {
+    return this.#stderr;
   }
 
   kill(signal: NodeJS.Signals): Promise<Exit> {

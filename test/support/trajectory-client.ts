@@ -1,6 +1,6 @@
 // One RunTrajectory stream as a test drives it: a promise per call, every frame kept, nothing acknowledged by itself.
 import { EventEmitter, once } from "node:events";
-import type { ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
+import { type ClientDuplexStream, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ToolCall, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
 import type { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import {
@@ -52,8 +52,9 @@ export class TrajectoryClient {
     service: ToolExecutorServiceClient,
     open: Partial<Open> & { trajectoryId: string },
     onFrame: (frame: Frame, client: TrajectoryClient) => void = () => undefined,
+    metadata = new Metadata(),
   ): Promise<TrajectoryClient> {
-    const client = new TrajectoryClient(service.runTrajectory(), onFrame);
+    const client = new TrajectoryClient(service.runTrajectory(metadata), onFrame);
     client.send({ $case: "open", value: Open.fromPartial(open) });
     await client.first("opened");
     return client;

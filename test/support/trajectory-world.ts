@@ -6,6 +6,7 @@ import type { AdoptedCall, SlotBinding } from "../../src/backend/backend.js";
 import { type Call, callDigest } from "../../src/core/call.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import { failedOutcome, type Outcome } from "../../src/core/outcome.js";
+import { ANYONE, type Principal } from "../../src/core/principal.js";
 import { Catalogue } from "../../src/tools/catalogue.js";
 import type { Submit } from "../../src/trajectory/call-queue.js";
 import type { Attachment, EventSink, OpenRequest, TrajectoryEvent } from "../../src/trajectory/session.js";
@@ -43,6 +44,7 @@ export class TestSlot implements HeldSlot {
 }
 
 export interface Acquire {
+  readonly principal: Principal;
   readonly group: string;
   readonly signal: AbortSignal;
   grant(): TestSlot;
@@ -63,7 +65,15 @@ export class TestSlots implements SlotSource<TestSlot> {
     this.runner = new FakeContainer("c1", new FakeBackend(clock));
   }
 
-  acquire({ group, signal }: { group: string; signal: AbortSignal }): Promise<TestSlot> {
+  acquire({
+    principal = ANYONE,
+    group,
+    signal,
+  }: {
+    principal?: Principal;
+    group: string;
+    signal: AbortSignal;
+  }): Promise<TestSlot> {
     return new Promise((resolve, reject) => {
       const grant = () => {
         const slot = this.held();
@@ -71,7 +81,7 @@ export class TestSlots implements SlotSource<TestSlot> {
         return slot;
       };
       signal.addEventListener("abort", () => reject(signal.reason));
-      this.acquires.push({ group, signal, grant, refuse: reject });
+      this.acquires.push({ principal, group, signal, grant, refuse: reject });
       if (this.free <= 0) return;
       this.free -= 1;
       grant();
@@ -116,7 +126,7 @@ export class Flight {
   /** Handed to the runner. */
   start(): this {
     this.started = true;
-    this.entry.onStarted();
+    this.entry.onStarted(1);
     return this;
   }
 
@@ -249,9 +259,10 @@ export class TrajectoryWorld {
     });
   }
 
-  open(fields: Partial<OpenRequest> = {}): TestStream {
+  open(fields: Partial<OpenRequest> = {}, principal = ANYONE): TestStream {
     const sink = new RecordingSink();
     const at = this.directory.open(
+      principal,
       {
         trajectoryId: "t",
         resumeToken: "secret",
@@ -276,12 +287,17 @@ export class TrajectoryWorld {
     return { slot, binding, restored };
   }
 
-  execute(call: Call, fields: { trajectoryId?: string; resumeToken?: string; pool?: string; group?: string } = {}) {
-    return this.directory.execute({ trajectoryId: "t", resumeToken: "secret", group: "", pool: "", ...fields, call });
+  execute(
+    call: Call,
+    fields: { trajectoryId?: string; resumeToken?: string; pool?: string; group?: string } = {},
+    principal = ANYONE,
+  ) {
+    const request = { trajectoryId: "t", resumeToken: "secret", group: "", pool: "", ...fields, call };
+    return this.directory.execute(principal, request);
   }
 
-  release(resetWorkspace = false, resumeToken = "secret") {
-    return this.directory.release({ target: { trajectoryId: "t" }, resumeToken, resetWorkspace });
+  release(resetWorkspace = false, resumeToken = "secret", principal = ANYONE) {
+    return this.directory.release(principal, { target: { trajectoryId: "t" }, resumeToken, resetWorkspace });
   }
 
   /** Lets everything settle, and gives the newest call that was submitted. */

@@ -1,11 +1,12 @@
 // What the client sends and reads, against the server's own decoding and encoding.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { credentials, status as GrpcStatus, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { status as GrpcStatus, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { ChannelPool } from "../../src/client/channel-pool.js";
 import { failureOf } from "../../src/client/grpc-error.js";
 import { type CallFields, encodeCallFrame, encodeExecute } from "../../src/client/messages.js";
+import { securityOf } from "../../src/client/security.js";
 import { statusOf, toolResultOf } from "../../src/client/tool-result.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import { type CallStatus, ToolResult } from "../../src/gen/switchyard/v1/call.js";
@@ -97,7 +98,7 @@ test("a status from a newer server is taken as LOST", () => {
 
 test("a channel is opened when the others are full; a suspect one gets no stream and goes with its last", () => {
   const pool = new ChannelPool({
-    ...{ address: "127.0.0.1:1", credentials: credentials.createInsecure(), streamsMax: 2 },
+    ...{ address: "127.0.0.1:1", security: securityOf("127.0.0.1:1", {}), streamsMax: 2 },
     ...{ keepaliveMs: 1_000, keepaliveTimeoutMs: 1_000, backoff: { initialMs: 1, maxMs: 1 } },
   });
   const leases = Array.from({ length: 5 }, () => pool.acquire());

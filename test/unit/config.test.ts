@@ -42,6 +42,8 @@ function refusal(given: Given | (() => unknown)): string {
   assert.fail("nothing was refused");
 }
 
+const SHA256 = "ab".repeat(32);
+
 describe("configuration: values", () => {
   it("has the documented defaults", () => {
     assert.deepEqual(load({}), {
@@ -96,8 +98,11 @@ describe("configuration: values", () => {
       },
       mcp_servers: {},
       auth: { tokens: [] },
+      reflection: true,
       tls: { cert: "", key: "", client_ca: "" },
+      insecure_listen: false,
       http: { listen: "" },
+      tracing: { endpoint: "", sample_ratio: 1, service_name: "switchyard", headers: {} },
       log: { level: "info" },
     });
   });
@@ -108,6 +113,12 @@ describe("configuration: values", () => {
     assert.deepEqual(mcp_servers.files?.args, ["-y", "x"]);
     assert.deepEqual(mcp_servers.files?.env, { API_KEY: "k" });
     assert.equal(mcp_servers.files?.concurrency_max, 32);
+  });
+
+  it("takes tokens, whose limits are none unless they are set", () => {
+    const yaml = `auth: {tokens: [{name: a, sha256: ${SHA256}, expires: 2030-01-31T00:00:00Z, calls_per_s: 0.5}]}`;
+    const expected = { name: "a", sha256: SHA256, expires: "2030-01-31T00:00:00Z", calls_per_s: 0.5 };
+    assert.deepEqual(load({ yaml }).auth.tokens, [{ ...expected, streams_max: 0, slots_max: 0 }]);
   });
 
   it("fills the rest of a section that the file sets in part", () => {
@@ -123,10 +134,10 @@ describe("configuration: values", () => {
   });
 
   it("lets the environment win over the file, and flags over both", () => {
-    const yaml = "listen: a:1\nlog: {level: warn}\nbatch: {window_ms: 1, size_max: 7}";
-    const env = { SWITCHYARD_LISTEN: "b:2", SWITCHYARD_BATCH_WINDOW_MS: "20", SWITCHYARD_LOG_LEVEL: "error" };
-    const config = load({ yaml, env, flags: { listen: "c:3", "log-level": "debug", backend: "process" } });
-    assert.equal(config.listen, "c:3");
+    const yaml = "listen: localhost:1\nlog: {level: warn}\nbatch: {window_ms: 1, size_max: 7}";
+    const env = { SWITCHYARD_LISTEN: "localhost:2", SWITCHYARD_BATCH_WINDOW_MS: "20", SWITCHYARD_LOG_LEVEL: "error" };
+    const config = load({ yaml, env, flags: { listen: "localhost:3", "log-level": "debug", backend: "process" } });
+    assert.equal(config.listen, "localhost:3");
     assert.equal(config.backend, "process");
     assert.equal(config.log.level, "debug");
     assert.deepEqual(config.batch, { window_ms: 20, size_max: 7 });
@@ -148,9 +159,10 @@ describe("configuration: values", () => {
     assert.equal(config.policy.require_sandbox, true);
   });
 
-  it("leaves other variables alone, and those that Kubernetes sets for a service of this name", () => {
+  it("leaves other variables alone: those of the client commands, and what Kubernetes sets for a service", () => {
     const env = {
       PATH: "/bin",
+      SWITCHYARD_CLIENT_TOKEN_FILE: "/t",
       SWITCHYARD_SERVICE_HOST: "10.0.0.1",
       SWITCHYARD_PORT: "tcp://10.0.0.1:50051",
       SWITCHYARD_PORT_50051_TCP_ADDR: "10.0.0.1",
@@ -158,9 +170,15 @@ describe("configuration: values", () => {
     assert.deepEqual(load({ env }), load({}));
   });
 
+  it("takes an address that others reach with TLS and client certificates", () => {
+    const listen = "0.0.0.0:1";
+    assert.equal(load({ flags: { listen }, yaml: "tls: {cert: c, key: k, client_ca: a}" }).listen, listen);
+  });
+
   it("takes IPv6 and names as listen addresses, and port 0", () => {
+    const yaml = "insecure_listen: true";
     for (const listen of ["[::1]:0", "localhost:65535", "0.0.0.0:1"])
-      assert.equal(load({ flags: { listen } }).listen, listen);
+      assert.equal(load({ yaml, flags: { listen } }).listen, listen);
   });
 });
 
@@ -262,14 +280,74 @@ describe("configuration: refusals", () => {
       "lease.default_s is 9999; it must be at most lease.max_s (3600)",
     ],
     [
+      "an address that others reach, with nothing to keep them out",
+      { yaml: "listen: 0.0.0.0:1" },
+      "listen is 0.0.0.0:1, which other machines can reach, and there is no TLS (tls.cert, tls.key) and no authentication (auth.tokens or tls.client_ca); set that, listen on 127.0.0.1, or set insecure_listen: true if whoever can connect may run commands here",
+    ],
+    [
+      "TLS alone on such an address",
+      { yaml: "{listen: '[::]:1', tls: {cert: c, key: k}}" },
+      "listen is [::]:1, which other machines can reach, and there is no authentication (auth.tokens or tls.client_ca); set that, listen on 127.0.0.1, or set insecure_listen: true if whoever can connect may run commands here",
+    ],
+    [
+      "a certificate without its key",
+      { yaml: "tls: {cert: c}" },
+      "tls.cert is set without tls.key; set the file of its private key",
+    ],
+    [
+      "a key without its certificate",
+      { env: { SWITCHYARD_TLS_KEY: "k" } },
+      "tls.key is set without tls.cert; set the file of its certificate",
+    ],
+    [
+      "client certificates without TLS",
+      { yaml: "tls: {client_ca: c}" },
+      "tls.client_ca is set without tls.cert and tls.key; set them, too",
+    ],
+    [
       "a shortest timeout over the longest",
       { yaml: "timeouts: {min_s: 601}" },
       "timeouts.min_s is 601; it must be at most timeouts.max_s (600)",
     ],
     [
-      "what would give false safety",
-      { yaml: "auth: {tokens: [abc]}" },
-      "auth.tokens is set, and this version does not support it yet; remove it",
+      "a token without a name",
+      { yaml: `auth: {tokens: [{sha256: ${SHA256}}]}` },
+      "auth.tokens.0.name is undefined (in FILE); it must be 1 to 64 of A-Z a-z 0-9 . _ -",
+    ],
+    [
+      "a token where its name or its SHA-256 should be, without telling it",
+      { yaml: "auth: {tokens: [{name: a, sha256: swy_hunter2}]}" },
+      "auth.tokens.0.sha256 is (hidden) (in FILE); it must be 64 hexadecimal digits, as `switchyard token` prints them",
+    ],
+    [
+      "a token as its own name, without telling it",
+      { yaml: `auth: {tokens: [{name: swy_hunter2, sha256: ${SHA256}}]}` },
+      "auth.tokens.0.name looks like a token; give it a name, and the SHA-256 of the token as sha256",
+    ],
+    [
+      "two tokens of one name",
+      { yaml: `auth: {tokens: [{name: a, sha256: ${SHA256}}, {name: a, sha256: ${"cd".repeat(32)}}]}` },
+      "auth.tokens.1.name is that of auth.tokens.0; they must differ",
+    ],
+    [
+      "one token under two names",
+      { yaml: `auth: {tokens: [{name: a, sha256: ${SHA256}}, {name: b, sha256: ${SHA256.toUpperCase()}}]}` },
+      "auth.tokens.1.sha256 is that of auth.tokens.0; they must differ",
+    ],
+    [
+      "a time that is none",
+      { yaml: `auth: {tokens: [{name: a, sha256: ${SHA256}, expires: tomorrow}]}` },
+      'auth.tokens.0.expires is "tomorrow" (in FILE); it must be a time such as 2030-01-31T00:00:00Z, or ""',
+    ],
+    [
+      "a limit of a token that is out of range",
+      { yaml: `auth: {tokens: [{name: a, sha256: ${SHA256}, slots_max: -1}]}` },
+      "auth.tokens.0.slots_max is -1 (in FILE); it must be a whole number from 0 to 1000000",
+    ],
+    [
+      "a misspelt key of a token",
+      { yaml: `auth: {tokens: [{name: a, sha256: ${SHA256}, expire: ''}]}` },
+      "auth.tokens.0.expire is not an option (in FILE); did you mean auth.tokens.0.expires?",
     ],
     [
       "an MCP server without a way to it",
@@ -350,6 +428,7 @@ describe("configuration: help", () => {
     const table = optionTable();
     assert.match(table, /^ {2}batch\.window_ms +0 +How long .* \(a number from 0 to 10000\)$/m);
     assert.match(table, /^ {2}pools\.NAME\.workspace\.medium +disk /m);
+    assert.match(table, /^ {2}auth\.tokens\.N\.sha256 /m);
     assert.match(table, /^ {2}tool_server\.token +"" +Bearer token for the ToolServer$/m);
   });
 });

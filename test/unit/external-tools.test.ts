@@ -32,7 +32,7 @@ function world(call: Call, names: readonly string[] = []) {
     const route = external.route(name);
     assert(route && "run" in route);
     const { signal } = new AbortController();
-    const run = { trajectoryId: "t", uniqId: "u", signal, begin: () => undefined, ...fields };
+    const run = { principal: "", trajectoryId: "t", uniqId: "u", signal, begin: () => undefined, ...fields };
     return route.run({ arguments: { timeout: 1 }, timeoutS: 5 }, run);
   };
   return { clock, log, closed, external, start };
@@ -55,7 +55,14 @@ describe("an external call", () => {
       ["search", "look.at", "other.look"],
     );
     const { signal: _, ...rest } = got[0] ?? assert.fail();
-    const call = { arguments: { timeout: 1 }, timeoutS: 5, tool: "search", trajectoryId: "t", uniqId: "u" };
+    const call = {
+      arguments: { timeout: 1 },
+      timeoutS: 5,
+      tool: "search",
+      principal: "",
+      trajectoryId: "t",
+      uniqId: "u",
+    };
     assert.deepEqual(rest, call);
   });
 

@@ -58,7 +58,7 @@ function served(options: Partial<StreamOptions> = {}) {
   const directory = new TestDirectory();
   const call = new FakeCall();
   const log = new TestLog();
-  const stream = serveTrajectory(call, { ...STREAM_DEFAULTS, clock, directory, log, announcement, ...options });
+  const stream = serveTrajectory(call, "", { ...STREAM_DEFAULTS, clock, directory, log, announcement, ...options });
   return { clock, directory, call, log, stream };
 }
 

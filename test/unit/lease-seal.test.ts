@@ -5,6 +5,7 @@ import { bindingOf } from "../support/outcomes.js";
 
 const KEY = Buffer.alloc(32, 1);
 const BINDING = bindingOf("t", {
+  principal: "cert:a b/ü",
   generation: 7,
   env: { A: "1", EMPTY: "", UNICODE: "ü😀" },
   group: "g",

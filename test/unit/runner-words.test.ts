@@ -12,7 +12,7 @@ test("a runner's words are logged up to 64 KiB, and more are told of once", asyn
     debug: ignore,
     info: ignore,
     error: ignore,
-    warn: (fields) => logged.push("text" in fields ? String(fields.text) : ""),
+    warn: (fields) => logged.push("stderr" in fields ? String(fields.stderr) : ""),
     child: () => log,
   };
   const stderr = new PassThrough();

@@ -103,7 +103,10 @@ describe("which tools there are besides", () => {
     const planned = planOf("mcp.nope");
     assert(planned.kind === "external");
     const { signal } = new AbortController();
-    const outcome = await planned.plan.run({ trajectoryId: "t", uniqId: "u", signal, begin: () => undefined });
+    const outcome = await planned.plan.run({
+      ...{ principal: "", trajectoryId: "t", uniqId: "u" },
+      ...{ signal, begin: () => undefined },
+    });
     assert.deepEqual([outcome.status, outcome.error], ["UNKNOWN_TOOL", "Unknown tool: mcp.nope"]);
   });
 

@@ -174,12 +174,12 @@ describe("release", () => {
       world.open({ trajectoryId, group, resumeToken }).sink;
     const [a, b, c, d] = [open("a", "g", "s"), open("b", "g", "s"), open("c", "g", "other"), open("d", "h", "s")];
     const release = { target: { group: "g" }, resumeToken: "s", resetWorkspace: true };
-    assert.deepEqual(await world.directory.release(release), { released: 2, wiped: true });
+    assert.deepEqual(await world.directory.release("", release), { released: 2, wiped: true });
     assert.deepEqual(
       [a, b, c, d].map(({ ended }) => ended !== undefined),
       [true, true, false, false],
     );
-    assert.deepEqual(await world.directory.release(release), { released: 0, wiped: false });
+    assert.deepEqual(await world.directory.release("", release), { released: 0, wiped: false });
   });
 });
 

@@ -1,7 +1,7 @@
 // The Docker backend: containers through the Engine's API, the link over their attach stream, labels to find them again
 // and to go on with what a server that died left behind.
 import { createHash, randomBytes } from "node:crypto";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import { messageOf, SwitchyardError, withContext } from "../../core/errors.js";
 import type { Logger } from "../../core/log.js";
 import { EPOCH_MAX } from "../../link/frames.js";
@@ -17,6 +17,7 @@ import {
   readLabels,
 } from "./container-options.js";
 import { DockerContainer, type Engine, removeContainer } from "./docker-container.js";
+import { dockerClient } from "./dockerode.js";
 import { ensureImage, statusCode } from "./image.js";
 import { RuntimeVolume } from "./runtime-volume.js";
 
@@ -36,12 +37,14 @@ export interface DockerBackendOptions {
   readonly onFenced: () => void;
   /** Told how long each answered ping of a link took, in milliseconds. */
   readonly onRoundTrip?: (ms: number) => void;
+  /** Told in words what takes long while it starts. */
+  readonly onProgress?: ((text: string) => void) | undefined;
 }
 
 /** Whether a Docker daemon answers; with the reason when none does. */
 export async function findDocker(): Promise<{ found: true } | { found: false; reason: string }> {
   try {
-    await new Docker({ timeout: PING_TIMEOUT_MS }).ping();
+    await dockerClient({ timeout: PING_TIMEOUT_MS }).ping();
     return { found: true };
   } catch (error) {
     return { found: false, reason: messageOf(error) };
@@ -50,9 +53,9 @@ export async function findDocker(): Promise<{ found: true } | { found: false; re
 
 export class DockerBackend implements Backend {
   readonly name = "docker";
-  readonly #docker = new Docker({ timeout: API_TIMEOUT_MS });
+  readonly #docker = dockerClient({ timeout: API_TIMEOUT_MS });
   /** For what rightly takes long, and for attach streams, which may be silent. */
-  readonly #patientDocker = new Docker();
+  readonly #patientDocker = dockerClient();
   readonly #containers = new Set<Container>();
   #left: readonly Docker.ContainerInfo[] = [];
   #runtime: RuntimeVolume | undefined;
@@ -64,9 +67,9 @@ export class DockerBackend implements Backend {
   constructor(private readonly options: DockerBackendOptions) {}
 
   async start(): Promise<void> {
-    const { pools, log, uids, instance } = this.options;
+    const { pools, log, uids, instance, onProgress } = this.options;
     try {
-      await new Docker({ timeout: PING_TIMEOUT_MS }).ping();
+      await dockerClient({ timeout: PING_TIMEOUT_MS }).ping();
     } catch (error) {
       const why = `Docker does not answer: ${messageOf(error)}; start it, or use --backend process`;
       throw new SwitchyardError("BACKEND_UNAVAILABLE", why, { cause: error });
@@ -80,7 +83,7 @@ export class DockerBackend implements Backend {
     }
     this.#left = all.filter(({ Labels }) => Labels[INSTANCE_LABEL] === instance);
     this.#epoch = Math.min(Math.max(Date.now(), newest(this.#left) + 1), EPOCH_MAX);
-    for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log);
+    for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log, onProgress);
     const [first] = pools.values();
     if (!first) return;
     const runtime = new RuntimeVolume({ docker: this.#docker, patientDocker: this.#patientDocker }, first.image);
@@ -164,7 +167,7 @@ export class DockerBackend implements Backend {
       await container.destroy();
     } catch (error) {
       this.options.log.warn(
-        { container_id: container.id, error: messageOf(error) },
+        { container_id: container.id, reason: messageOf(error) },
         "a failed start leaves a container",
       );
       onLeft(container);
@@ -234,7 +237,7 @@ export class DockerBackend implements Backend {
       return { pool: labels.pool, container, outdated: labels.settings !== this.#fingerprint(settings), slots };
     } catch (error) {
       if (error instanceof DaemonFailed) throw error.cause;
-      log.warn({ error: messageOf(error) }, "removing a container of an earlier server");
+      log.warn({ reason: messageOf(error) }, "removing a container of an earlier server");
       await removeContainer(this.#docker.getContainer(info.Id));
       return undefined;
     }

@@ -1,7 +1,7 @@
 // What a Docker daemon says about itself, and what it holds of ours; for whoever judges whether pools can run on it.
 // It only asks, and changes nothing.
-import Docker from "dockerode";
 import { messageOf } from "../../core/errors.js";
+import { dockerClient } from "./dockerode.js";
 import { DEFAULT_IMAGE, hasImage } from "./image.js";
 import { findRuntimeVolume } from "./runtime-volume.js";
 
@@ -46,7 +46,7 @@ export type Engine =
 export async function readEngine(): Promise<Engine> {
   const address = process.env.DOCKER_HOST || DEFAULT_SOCKET;
   try {
-    const docker = new Docker({ timeout: ANSWER_MS_MAX });
+    const docker = dockerClient({ timeout: ANSWER_MS_MAX });
     const [info, version]: [unknown, unknown] = await Promise.all([docker.info(), docker.version()]);
     return { reachable: true, address, facts: readFacts(info, version) };
   } catch (error) {
@@ -59,13 +59,13 @@ export type ImageState = "there" | "missing" | "buildable";
 
 /** Whether the daemon has an image; `buildable` is the default one, which the server makes when it is missing. */
 export async function lookUpImage(image: string): Promise<ImageState> {
-  if (await hasImage(new Docker({ timeout: ANSWER_MS_MAX }), image)) return "there";
+  if (await hasImage(dockerClient({ timeout: ANSWER_MS_MAX }), image)) return "there";
   return image === DEFAULT_IMAGE ? "buildable" : "missing";
 }
 
 /** Rejects where this machine has nothing to make the volume of. */
 export function lookUpRuntimeVolume(): Promise<{ digest: string; name: string | undefined }> {
-  return findRuntimeVolume(new Docker({ timeout: ANSWER_MS_MAX }));
+  return findRuntimeVolume(dockerClient({ timeout: ANSWER_MS_MAX }));
 }
 
 /** Of the answers of `/info` and `/version`; what a daemon leaves out is empty, or counts as not enforced. */

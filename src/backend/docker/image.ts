@@ -8,7 +8,12 @@ import { packageFile } from "../package-files.js";
 /** The one image that the server can make itself. */
 export const DEFAULT_IMAGE = "switchyard-sandbox:latest";
 
-export async function ensureImage(docker: Docker, image: string, log: Logger): Promise<void> {
+export async function ensureImage(
+  docker: Docker,
+  image: string,
+  log: Logger,
+  onProgress?: (text: string) => void,
+): Promise<void> {
   if (await hasImage(docker, image)) return;
   if (image !== DEFAULT_IMAGE) {
     throw new SwitchyardError("BACKEND_UNAVAILABLE", `image ${image} is not there; pull or build it first`);
@@ -21,18 +26,33 @@ export async function ensureImage(docker: Docker, image: string, log: Logger): P
       { t: image, networkmode: "host" },
     );
     await new Promise<void>((resolve, reject) => {
-      docker.modem.followProgress(progress, (error, output: { error?: string }[]) => {
+      const over = (error: Error | null, output: { error?: string }[]) => {
         const failed = error ?? output.find((line) => line.error)?.error;
         if (failed) reject(failed instanceof Error ? failed : new Error(failed));
         else resolve();
-      });
+      };
+      const went = ({ stream = "" }: { stream?: string }) => {
+        const step = buildStep(stream);
+        if (step !== undefined) onProgress?.(`building ${image}: ${step}`);
+      };
+      docker.modem.followProgress(progress, over, went);
     });
   } catch (error) {
     const why = `cannot build ${image} from ${folder}: ${messageOf(error)}`;
-    throw new SwitchyardError("BACKEND_UNAVAILABLE", `${why}; without a registry, run scripts/docker-up`, {
-      cause: error,
-    });
+    throw new SwitchyardError(
+      "BACKEND_UNAVAILABLE",
+      `${why}; without a registry, run ${packageFile("scripts", "docker-up")}`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+/** `step 3 of 7`, where a line of the engine's begins one. */
+export function buildStep(line: string): string | undefined {
+  const [, at, of] = /^Step (\d+)\/(\d+) : /.exec(line) ?? [];
+  return at && of && `step ${at} of ${of}`;
 }
 
 export async function hasImage(docker: Docker, image: string): Promise<boolean> {

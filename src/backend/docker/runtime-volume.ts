@@ -63,7 +63,7 @@ export class RuntimeVolume {
       for (const name of left.volumes) await unlessGone(docker.getVolume(name).remove());
       if (left.volumes.length > 0) log.info({ volumes: left.volumes }, "runtime volumes that nobody used are removed");
     } catch (error) {
-      log.warn({ error: messageOf(error) }, "runtime volumes that nobody uses could not be removed");
+      log.warn({ reason: messageOf(error) }, "runtime volumes that nobody uses could not be removed");
     }
   }
 

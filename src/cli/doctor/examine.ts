@@ -3,6 +3,7 @@ import { type EngineFacts, readEngine } from "../../backend/docker/engine-facts.
 import { loadConfig, type Sources } from "../../config/load.js";
 import type { Config } from "../../config/schema.js";
 import { messageOf } from "../../core/errors.js";
+import { checkCertificates } from "./certificates.js";
 import { type Check, ok, problem } from "./check.js";
 import { checkEngine, checkUnreachable, isSameMachine } from "./engine.js";
 import { checkIsolation } from "./isolation.js";
@@ -24,6 +25,7 @@ export async function* examine(sources: Sources, signal: AbortSignal): AsyncGene
   }
   yield ok("config", describe(config, sources.file));
   yield* await checkPlace(config);
+  yield* await checkCertificates(config);
   if (config.backend === "process") {
     yield* examineProcess(config, signal);
     return;

@@ -2,13 +2,13 @@
 // no fault of the machine: then both are rightly taken.
 import { createServer } from "node:net";
 import { holdName } from "../../backend/instance-lock.js";
+import { missingProtection } from "../../config/checks.js";
 import type { Config } from "../../config/schema.js";
+import { isLocalAddress } from "../../core/address.js";
 import { messageOf } from "../../core/errors.js";
 import { instanceOf } from "../compose.js";
 import { type Check, note, ok, problem, warning } from "./check.js";
 import { portOwner } from "./port-owner.js";
-
-const LOOPBACK = /^(127\.[\d.]+|::1|localhost)$/;
 
 export async function checkPlace(config: Config): Promise<Check[]> {
   const instance = instanceOf(config);
@@ -19,14 +19,15 @@ export async function checkPlace(config: Config): Promise<Check[]> {
   const name = runs
     ? note("instance", found, "to start a second one, give it another --listen, or another `instance`")
     : ok("instance", found);
-  return [name, await checkListen(config.listen, runs)];
+  return [name, await checkListen(config, runs)];
 }
 
-async function checkListen(listen: string, serverRuns: boolean): Promise<Check> {
+async function checkListen(config: Config, serverRuns: boolean): Promise<Check> {
+  const { listen } = config;
   const port = Number(listen.slice(listen.lastIndexOf(":") + 1));
   const host = listen.slice(0, listen.lastIndexOf(":")).replace(/^\[|\]$/g, "");
   const error = await tryListen(host, port);
-  if (error === undefined) return freeAddress(listen, host, port);
+  if (error === undefined) return freeAddress(config, port);
   if (error.code === "EADDRINUSE") {
     const found = `${listen} is taken, by ${portOwner(port) ?? "a process that this user may not see"}`;
     if (serverRuns) return note("listen", `${found}; the running server, it seems`);
@@ -35,12 +36,19 @@ async function checkListen(listen: string, serverRuns: boolean): Promise<Check> 
   return problem("listen", `cannot listen on ${listen}: ${messageOf(error)}`, adviceFor(error.code));
 }
 
-/** Free is one thing; there is no authentication yet, so who may reach it is another. */
-function freeAddress(listen: string, host: string, port: number): Check {
+/** Free is one thing, who may run commands there another. */
+function freeAddress(config: Config, port: number): Check {
+  const { listen } = config;
   const found = port === 0 ? `${listen}: the server takes a free port` : `${listen} is free`;
-  if (LOOPBACK.test(host)) return ok("listen", found);
-  const advice = "listen on 127.0.0.1, or let nobody but your trainers reach it";
-  return warning("listen", `${found}; whoever reaches it can run commands: there is no authentication`, advice);
+  if (isLocalAddress(listen)) return ok("listen", found);
+  const missing = missingProtection(config);
+  if (missing.length === 0) return ok("listen", `${found}; other machines need TLS and have to prove who they are`);
+  const advice = "set what is missing, listen on 127.0.0.1, or let nobody but your trainers reach it";
+  return warning(
+    "listen",
+    `${found}; whoever reaches it can run commands: there is no ${missing.join(" and no ")}`,
+    advice,
+  );
 }
 
 function adviceFor(code: string | undefined): string {

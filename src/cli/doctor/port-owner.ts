@@ -5,11 +5,16 @@ const LISTENING = "0A";
 
 /** A text such as `process 123 (node)`; undefined when it cannot be seen. */
 export function portOwner(port: number): string | undefined {
+  const pid = portOwnerPid(port);
+  return pid === undefined ? undefined : `process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`;
+}
+
+export function portOwnerPid(port: number): number | undefined {
   const wanted = new Set(listeners(port).map((inode) => `socket:[${inode}]`));
   if (wanted.size === 0) return undefined;
   for (const pid of entriesOf("/proc").filter((name) => /^\d+$/.test(name))) {
     const holds = entriesOf(`/proc/${pid}/fd`).some((fd) => wanted.has(linkOf(`/proc/${pid}/fd/${fd}`)));
-    if (holds) return `process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`;
+    if (holds) return Number(pid);
   }
   return undefined;
 }

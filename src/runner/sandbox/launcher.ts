@@ -31,6 +31,8 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const LINE_MAX = 4096;
 /** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
 const ANSWER_MS_MAX = 5_000;
+/** And until it runs: many sandboxes may be made at once. Less than the server waits for an open slot. */
+const START_MS_MAX = 25_000;
 /** How long the last lines of a dead launcher may take to be read, in milliseconds. */
 const LAST_LINES_MS = 200;
 /** What waitpid(2) can give. */
@@ -93,7 +95,7 @@ export class Launcher {
 
   /** Resolves when a run can begin without delay. Rejects when the launcher died first. */
   async prepare(): Promise<void> {
-    this.#armed.putBack(await this.#takeArmed());
+    this.#armed.putBack(await this.#takeArmed(START_MS_MAX));
   }
 
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
@@ -169,6 +171,11 @@ export class Launcher {
     if (killed === 0) this.#process.kill("SIGKILL");
   }
 
+  #giveUp(afterMs: number): void {
+    this.#lastWords += `\nno answer in ${afterMs / 1000} s`;
+    this.destroy();
+  }
+
   #holdOpen(path: string, ended: Promise<RunEnd>): void {
     try {
       const holder = openFifo(path, "write");
@@ -195,7 +202,7 @@ export class Launcher {
   #kill(request: string, id: string): Promise<void> {
     if (this.#gone) return Promise.resolve();
     return new Promise((resolve) => {
-      const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
+      const late = setTimeout(() => this.#giveUp(ANSWER_MS_MAX), ANSWER_MS_MAX);
       this.#kills.set(id, () => {
         clearTimeout(late);
         resolve();
@@ -204,9 +211,9 @@ export class Launcher {
     });
   }
 
-  #takeArmed(): Promise<Armed> {
+  #takeArmed(limitMs = ANSWER_MS_MAX): Promise<Armed> {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
-    const late = setTimeout(() => this.destroy(), ANSWER_MS_MAX);
+    const late = setTimeout(() => this.#giveUp(limitMs), limitMs);
     return this.#armed.take(this.#ends.size > this.#lasting).finally(() => clearTimeout(late));
   }
 

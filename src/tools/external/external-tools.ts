@@ -5,6 +5,7 @@ import { messageOf } from "../../core/errors.js";
 import type { JsonObject } from "../../core/json.js";
 import type { Logger } from "../../core/log.js";
 import { failedOutcome, type Outcome } from "../../core/outcome.js";
+import type { Principal } from "../../core/principal.js";
 import { ExternalError, externalFailed } from "./external-outcome.js";
 import { FairGate } from "./fair-gate.js";
 import { linkedSignal } from "./linked-signal.js";
@@ -33,6 +34,7 @@ export interface ExternalToolsOptions {
 
 /** One call that runs at an external server, as its trajectory sees it. */
 export interface ExternalRun {
+  readonly principal: Principal;
   readonly trajectoryId: string;
   readonly uniqId: string;
   readonly signal: AbortSignal;
@@ -95,7 +97,7 @@ export class ExternalTools {
     return {
       timeoutDefaultS: place.timeoutDefaultS,
       run: async (call, run) => {
-        const leave = await place.gate.enter(run.trajectoryId, run.signal);
+        const leave = await place.gate.enter(`${run.trajectoryId} ${run.principal}`, run.signal);
         try {
           run.signal.throwIfAborted();
           const slot = run.begin();
@@ -111,7 +113,7 @@ export class ExternalTools {
     provider: Provider,
     name: string,
     call: { arguments: JsonObject; timeoutS: number; tool: string; slot?: SlotAddress },
-    { trajectoryId, uniqId, signal }: ExternalRun,
+    { principal, trajectoryId, uniqId, signal }: ExternalRun,
   ): Promise<Outcome> {
     const late = new AbortController();
     const timer = this.options.clock.after(call.timeoutS * 1000, () => {
@@ -120,7 +122,7 @@ export class ExternalTools {
     const either = linkedSignal([signal, late.signal]);
     const metadata = { external: true, timeout: call.timeoutS };
     try {
-      const request = { ...call, trajectoryId, uniqId, signal: either.signal };
+      const request = { ...call, principal, trajectoryId, uniqId, signal: either.signal };
       const outcome = (await provider.call(request)) ?? failedOutcome("UNKNOWN_TOOL", `Unknown tool: ${name}`);
       return outcome.status === "UNKNOWN_TOOL"
         ? outcome

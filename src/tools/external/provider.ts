@@ -1,6 +1,7 @@
 // What an external server is to the rest of tools/external: the ToolServer, or one MCP server.
 import type { JsonObject } from "../../core/json.js";
 import type { Outcome } from "../../core/outcome.js";
+import type { Principal } from "../../core/principal.js";
 
 export interface ExternalTool {
   /** As the server names it. */
@@ -17,6 +18,7 @@ export interface SlotAddress {
 }
 
 export interface ProviderRequest {
+  readonly principal: Principal;
   readonly trajectoryId: string;
   readonly uniqId: string;
   /** As the server names it. */

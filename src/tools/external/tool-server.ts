@@ -5,6 +5,7 @@ import { messageOf } from "../../core/errors.js";
 import { canonicalJson, type JsonValue } from "../../core/json.js";
 import type { Logger } from "../../core/log.js";
 import type { Outcome } from "../../core/outcome.js";
+import { ANYONE } from "../../core/principal.js";
 import { ExternalError, outcomeOf } from "./external-outcome.js";
 import { HttpStatusError, JsonHttp } from "./json-http.js";
 import { Listing } from "./listing.js";
@@ -124,9 +125,10 @@ export class ToolServer implements Provider {
   }
 }
 
-/** `slot_id` and `container_addr` only for a trajectory that has a slot. */
-function bodyOf({ trajectoryId, uniqId, tool, arguments: args, timeoutS, slot }: ProviderRequest): string {
+/** `principal` only where there are such, `slot_id` and `container_addr` only for a trajectory that has a slot. */
+function bodyOf({ principal, trajectoryId, uniqId, tool, arguments: args, timeoutS, slot }: ProviderRequest): string {
   const body: JsonValue = {
+    ...(principal !== ANYONE && { principal }),
     trajectory_id: trajectoryId,
     tool: { name: tool, arguments: args, uniq_id: uniqId },
     timeout_s: timeoutS,

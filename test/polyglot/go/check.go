@@ -67,16 +67,16 @@ func codeName(code codes.Code) string {
 // `expected` may name some fields only; of metadata some entries only.
 func checkResult(result *pb.ToolResult, expected map[string]json.RawMessage) error {
 	got := map[string]any{
-		"status":          result.Status.String(),
-		"fault":           result.Fault.String(),
-		"success":         result.Success,
-		"output":          result.Output,
-		"error":           result.Error,
-		"exit_code":       nil,
-		"signal":          result.Signal,
-		"output_bytes_total":    float64(result.OutputBytesTotal),
-		"truncated":       result.Truncated,
-		"slot_generation": float64(result.SlotGeneration),
+		"status":             result.Status.String(),
+		"fault":              result.Fault.String(),
+		"success":            result.Success,
+		"output":             result.Output,
+		"error":              result.Error,
+		"exit_code":          nil,
+		"signal":             result.Signal,
+		"output_bytes_total": float64(result.OutputBytesTotal),
+		"truncated":          result.Truncated,
+		"slot_generation":    float64(result.SlotGeneration),
 	}
 	if result.ExitCode != nil {
 		got["exit_code"] = float64(*result.ExitCode)

@@ -1,6 +1,8 @@
 // Plays scenarios of the table against a server and prints a line of JSON for each; ../README.md has the words of the table.
 package main
 
+//go:generate ../../../node_modules/.bin/buf generate
+
 import (
 	"bytes"
 	"encoding/json"

@@ -1763,6 +1763,7 @@ export const WriteArtifactResponse: MessageFns<WriteArtifactResponse> = {
  *
  * Errors that every one of these RPCs may give, beside those named with it:
  *   INVALID_ARGUMENT     INVALID_FIELD: a field is malformed; the message names it. Mend the client.
+ *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE: as in ToolExecutorService.
  *   PERMISSION_DENIED    WRONG_TOKEN: the trajectory belongs to another `resume_token`. ACCESS_DENIED: the path leads out of
  *                        the workspace. Do not retry.
  *   NOT_FOUND            TRAJECTORY_UNKNOWN: no such trajectory lives. ARTIFACT_NOT_FOUND: there is nothing at that path.

@@ -141,7 +141,16 @@ export interface ToolCall {
    * empty workspace. While there is no slot the next one's generation can be asked for; a call that asks for another ends
    * when its turn comes, and no slot is acquired for it. Absent: run in whatever slot there is. 0 is malformed.
    */
-  slotGeneration?: number | undefined;
+  slotGeneration?:
+    | number
+    | undefined;
+  /**
+   * The span that the call's own spans belong below, as W3C Trace Context writes it in `traceparent`:
+   * `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`. Absent: what the metadata key `traceparent` (with
+   * `tracestate`) said, of the stream or of Execute; else the call begins a trace of its own. A malformed one counts as
+   * absent. It is no part of what tells two calls apart, and nothing that runs in a slot sees it.
+   */
+  traceParent?: string | undefined;
 }
 
 /**
@@ -235,6 +244,7 @@ function createBaseToolCall(): ToolCall {
     noOutputTimeout: undefined,
     streamOutput: false,
     slotGeneration: undefined,
+    traceParent: undefined,
   };
 }
 
@@ -263,6 +273,9 @@ export const ToolCall: MessageFns<ToolCall> = {
     }
     if (message.slotGeneration !== undefined) {
       writer.uint32(64).uint32(message.slotGeneration);
+    }
+    if (message.traceParent !== undefined) {
+      writer.uint32(74).string(message.traceParent);
     }
     return writer;
   },
@@ -344,6 +357,14 @@ export const ToolCall: MessageFns<ToolCall> = {
             message.slotGeneration = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.traceParent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -375,6 +396,7 @@ export const ToolCall: MessageFns<ToolCall> = {
       : undefined;
     message.streamOutput = object.streamOutput ?? false;
     message.slotGeneration = object.slotGeneration ?? undefined;
+    message.traceParent = object.traceParent ?? undefined;
     return message;
   },
 };

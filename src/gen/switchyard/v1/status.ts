@@ -34,6 +34,74 @@ export interface GetStatusResponse {
   meanBatchSize: number;
   /** Ordered by name. */
   pools: PoolStatus[];
+  /** RunTrajectory streams that are open. */
+  streams: number;
+  /** Trajectories that live, with a stream or without. */
+  trajectories: number;
+  /**
+   * Calls in all `batches` together. Between two answers, the difference of this by the difference of `batches` is the
+   * mean size of a batch meanwhile.
+   */
+  batchedCalls: bigint;
+}
+
+/** Asks for the status again and again. */
+export interface WatchStatusRequest {
+  /**
+   * From one message to the next. Default: 1 s; clamped to 0.1–60 s. A Duration that is malformed or negative is
+   * INVALID_FIELD. Messages come less often to a client that reads slowly, and where it would cost the server more
+   * than a hundredth of its time to make them.
+   */
+  interval:
+    | Duration
+    | undefined;
+  /** How many trajectories each message describes at most. Default: none; clamped to 1,000. */
+  trajectoriesMax: number;
+}
+
+/** What is so at the moment when it is made. It does not tell what was between two of them, except by its counters. */
+export interface WatchStatusResponse {
+  /** As GetStatus would answer now. Always set. */
+  status:
+    | GetStatusResponse
+    | undefined;
+  /**
+   * The most active ones of the caller's own trajectories: first those with calls that are unfinished, then the others,
+   * either from the newest `last_activity` to the oldest.
+   */
+  trajectories: TrajectoryStatus[];
+  /** How many trajectories the caller has, whether they are described or not. */
+  trajectoriesTotal: number;
+}
+
+/** One trajectory. */
+export interface TrajectoryStatus {
+  /** As in `Open`. */
+  trajectoryId: string;
+  /** As in `Open`. */
+  pool: string;
+  /** As in `Open`; empty if it was. */
+  group: string;
+  /** Whether a stream is open, or an Execute or a transfer of artifacts under way. If not, its lease runs. */
+  attached: boolean;
+  /** Calls accepted that are not handed to a runner yet. */
+  callsQueued: number;
+  /** Calls that run. */
+  callsRunning: number;
+  /** Calls accepted in this life of the trajectory, these included. */
+  callsTotal: number;
+  /** Of the slot that it has, from 1; 0 while it has none. */
+  slotGeneration: number;
+  /** Since this life of it began; it may be older than the server. */
+  age:
+    | Duration
+    | undefined;
+  /** What is left of its lease. Set only while it is not attached. */
+  leaseLeft:
+    | Duration
+    | undefined;
+  /** Since a stream was opened, or a call was accepted or ended; but not longer ago than the server's start. */
+  lastActivity: Duration | undefined;
 }
 
 /** One pool. */
@@ -55,7 +123,7 @@ export interface PoolStatus {
   slotsLeased: number;
   /** Slots that are clean and wait for one. */
   slotsReady: number;
-  /** Trajectories that wait for a slot. */
+  /** Trajectories that wait for a slot, but for those that wait for one of their own principal's. */
   waiting: number;
 }
 
@@ -113,6 +181,9 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     batches: 0n,
     meanBatchSize: 0,
     pools: [],
+    streams: 0,
+    trajectories: 0,
+    batchedCalls: 0n,
   };
 }
 
@@ -156,6 +227,18 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     for (const v of message.pools) {
       PoolStatus.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.streams !== 0) {
+      writer.uint32(80).uint32(message.streams);
+    }
+    if (message.trajectories !== 0) {
+      writer.uint32(88).uint32(message.trajectories);
+    }
+    if (message.batchedCalls !== 0n) {
+      if (BigInt.asUintN(64, message.batchedCalls) !== message.batchedCalls) {
+        throw new globalThis.Error("value provided for field message.batchedCalls of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.batchedCalls);
     }
     return writer;
   },
@@ -245,6 +328,30 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.pools.push(PoolStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.streams = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.trajectories = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.batchedCalls = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -277,6 +384,352 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.batches = (object.batches !== undefined && object.batches !== null) ? BigInt(object.batches) : 0n;
     message.meanBatchSize = object.meanBatchSize ?? 0;
     message.pools = object.pools?.map((e) => PoolStatus.fromPartial(e)) || [];
+    message.streams = object.streams ?? 0;
+    message.trajectories = object.trajectories ?? 0;
+    message.batchedCalls = (object.batchedCalls !== undefined && object.batchedCalls !== null)
+      ? BigInt(object.batchedCalls)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseWatchStatusRequest(): WatchStatusRequest {
+  return { interval: undefined, trajectoriesMax: 0 };
+}
+
+export const WatchStatusRequest: MessageFns<WatchStatusRequest> = {
+  encode(message: WatchStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.interval !== undefined) {
+      Duration.encode(message.interval, writer.uint32(10).fork()).join();
+    }
+    if (message.trajectoriesMax !== 0) {
+      writer.uint32(16).uint32(message.trajectoriesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchStatusRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchStatusRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.interval = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.trajectoriesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchStatusRequest>): WatchStatusRequest {
+    return WatchStatusRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchStatusRequest>): WatchStatusRequest {
+    const message = createBaseWatchStatusRequest();
+    message.interval = (object.interval !== undefined && object.interval !== null)
+      ? Duration.fromPartial(object.interval)
+      : undefined;
+    message.trajectoriesMax = object.trajectoriesMax ?? 0;
+    return message;
+  },
+};
+
+function createBaseWatchStatusResponse(): WatchStatusResponse {
+  return { status: undefined, trajectories: [], trajectoriesTotal: 0 };
+}
+
+export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
+  encode(message: WatchStatusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.status !== undefined) {
+      GetStatusResponse.encode(message.status, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.trajectories) {
+      TrajectoryStatus.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.trajectoriesTotal !== 0) {
+      writer.uint32(24).uint32(message.trajectoriesTotal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchStatusResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchStatusResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.status = GetStatusResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.trajectories.push(TrajectoryStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.trajectoriesTotal = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchStatusResponse>): WatchStatusResponse {
+    return WatchStatusResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchStatusResponse>): WatchStatusResponse {
+    const message = createBaseWatchStatusResponse();
+    message.status = (object.status !== undefined && object.status !== null)
+      ? GetStatusResponse.fromPartial(object.status)
+      : undefined;
+    message.trajectories = object.trajectories?.map((e) => TrajectoryStatus.fromPartial(e)) || [];
+    message.trajectoriesTotal = object.trajectoriesTotal ?? 0;
+    return message;
+  },
+};
+
+function createBaseTrajectoryStatus(): TrajectoryStatus {
+  return {
+    trajectoryId: "",
+    pool: "",
+    group: "",
+    attached: false,
+    callsQueued: 0,
+    callsRunning: 0,
+    callsTotal: 0,
+    slotGeneration: 0,
+    age: undefined,
+    leaseLeft: undefined,
+    lastActivity: undefined,
+  };
+}
+
+export const TrajectoryStatus: MessageFns<TrajectoryStatus> = {
+  encode(message: TrajectoryStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trajectoryId !== "") {
+      writer.uint32(10).string(message.trajectoryId);
+    }
+    if (message.pool !== "") {
+      writer.uint32(18).string(message.pool);
+    }
+    if (message.group !== "") {
+      writer.uint32(26).string(message.group);
+    }
+    if (message.attached !== false) {
+      writer.uint32(32).bool(message.attached);
+    }
+    if (message.callsQueued !== 0) {
+      writer.uint32(40).uint32(message.callsQueued);
+    }
+    if (message.callsRunning !== 0) {
+      writer.uint32(48).uint32(message.callsRunning);
+    }
+    if (message.callsTotal !== 0) {
+      writer.uint32(56).uint32(message.callsTotal);
+    }
+    if (message.slotGeneration !== 0) {
+      writer.uint32(64).uint32(message.slotGeneration);
+    }
+    if (message.age !== undefined) {
+      Duration.encode(message.age, writer.uint32(74).fork()).join();
+    }
+    if (message.leaseLeft !== undefined) {
+      Duration.encode(message.leaseLeft, writer.uint32(82).fork()).join();
+    }
+    if (message.lastActivity !== undefined) {
+      Duration.encode(message.lastActivity, writer.uint32(90).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrajectoryStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrajectoryStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trajectoryId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.attached = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.callsQueued = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.callsRunning = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.callsTotal = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.slotGeneration = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.age = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.leaseLeft = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.lastActivity = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TrajectoryStatus>): TrajectoryStatus {
+    return TrajectoryStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrajectoryStatus>): TrajectoryStatus {
+    const message = createBaseTrajectoryStatus();
+    message.trajectoryId = object.trajectoryId ?? "";
+    message.pool = object.pool ?? "";
+    message.group = object.group ?? "";
+    message.attached = object.attached ?? false;
+    message.callsQueued = object.callsQueued ?? 0;
+    message.callsRunning = object.callsRunning ?? 0;
+    message.callsTotal = object.callsTotal ?? 0;
+    message.slotGeneration = object.slotGeneration ?? 0;
+    message.age = (object.age !== undefined && object.age !== null) ? Duration.fromPartial(object.age) : undefined;
+    message.leaseLeft = (object.leaseLeft !== undefined && object.leaseLeft !== null)
+      ? Duration.fromPartial(object.leaseLeft)
+      : undefined;
+    message.lastActivity = (object.lastActivity !== undefined && object.lastActivity !== null)
+      ? Duration.fromPartial(object.lastActivity)
+      : undefined;
     return message;
   },
 };

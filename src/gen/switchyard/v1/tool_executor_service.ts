@@ -12,8 +12,10 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
   type handleBidiStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -22,7 +24,7 @@ import {
 } from "@grpc/grpc-js";
 import { Struct } from "../../google/protobuf/struct.js";
 import { ToolCall, ToolResult } from "./call.js";
-import { GetStatusRequest, GetStatusResponse } from "./status.js";
+import { GetStatusRequest, GetStatusResponse, WatchStatusRequest, WatchStatusResponse } from "./status.js";
 import { RunTrajectoryRequest, RunTrajectoryResponse } from "./trajectory.js";
 
 /** One call and the trajectory that it belongs to. */
@@ -55,7 +57,7 @@ export interface ReleaseTrajectoryRequest {
     /** An id: this trajectory. */
     { $case: "trajectoryId"; value: string }
     | //
-    /** An id: all trajectories of this group whose token is `resume_token`. None at all is no error. */
+    /** An id: all of the caller's trajectories of this group whose token is `resume_token`. None at all is no error. */
     { $case: "group"; value: string }
     | undefined;
   /** As `Open.resume_token`. */
@@ -684,10 +686,12 @@ export const ToolExecutorServiceService = {
    *   FAILED_PRECONDITION  PROTOCOL_BROKEN: the first frame was not `open`, a later one was, or a message could not
    *                        be decoded; TRAJECTORY_MISMATCH
    *   INVALID_ARGUMENT     INVALID_FIELD: a field of `open` is malformed; UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   NOT_FOUND            TRAJECTORY_UNKNOWN: `require_resume` was set and there is nothing to resume
    *   ABORTED              SUPERSEDED: a newer stream of this trajectory; TRAJECTORY_ENDED: a unary release
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories, or a client that does not read
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories (of the server, or live streams of this
+   *                        bearer token), or a client that does not read
    *   UNAVAILABLE          SHUTTING_DOWN, BACKEND_UNAVAILABLE, ACQUIRE_FAILED
    *   UNIMPLEMENTED        NOT_BUILT: a frame that this server does not know
    *   INTERNAL             INTERNAL
@@ -714,10 +718,11 @@ export const ToolExecutorServiceService = {
    *
    * Errors:
    *   INVALID_ARGUMENT     INVALID_FIELD (a malformed `trajectory_id`, `uniq_id`, Duration, ...), UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   FAILED_PRECONDITION  TRAJECTORY_MISMATCH
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: also calls that begin faster than this bearer token may begin them
    *   UNAVAILABLE          SHUTTING_DOWN
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
@@ -737,6 +742,7 @@ export const ToolExecutorServiceService = {
    *
    * Errors:
    *   INVALID_ARGUMENT   INVALID_FIELD: neither or a malformed target
+   *   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED  WRONG_TOKEN
    *   NOT_FOUND          TRAJECTORY_UNKNOWN: the named trajectory does not live; a client MAY take that as done
    */
@@ -753,7 +759,8 @@ export const ToolExecutorServiceService = {
   },
   /**
    * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
-   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error but
+   * UNAUTHENTICATED.
    */
   listTools: {
     path: "/switchyard.v1.ToolExecutorService/ListTools" as const,
@@ -764,7 +771,10 @@ export const ToolExecutorServiceService = {
     responseSerialize: (value: ListToolsResponse): Buffer => Buffer.from(ListToolsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListToolsResponse => ListToolsResponse.decode(value),
   },
-  /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
+  /**
+   * Counters and pools at this moment, for people and dashboards: the whole server's, whoever asks. Gives no error
+   * but UNAUTHENTICATED.
+   */
   getStatus: {
     path: "/switchyard.v1.ToolExecutorService/GetStatus" as const,
     requestStream: false as const,
@@ -773,6 +783,24 @@ export const ToolExecutorServiceService = {
     requestDeserialize: (value: Buffer): GetStatusRequest => GetStatusRequest.decode(value),
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
+  },
+  /**
+   * What GetStatus says, and on request the caller's trajectories, now and then every `interval`, until the client
+   * cancels: for dashboards. A client that reads slowly misses messages, and the next one it gets is of that moment.
+   *
+   * Errors:
+   *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
+   */
+  watchStatus: {
+    path: "/switchyard.v1.ToolExecutorService/WatchStatus" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchStatusRequest): Buffer => Buffer.from(WatchStatusRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchStatusRequest => WatchStatusRequest.decode(value),
+    responseSerialize: (value: WatchStatusResponse): Buffer => Buffer.from(WatchStatusResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchStatusResponse => WatchStatusResponse.decode(value),
   },
 } as const;
 
@@ -792,10 +820,12 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *   FAILED_PRECONDITION  PROTOCOL_BROKEN: the first frame was not `open`, a later one was, or a message could not
    *                        be decoded; TRAJECTORY_MISMATCH
    *   INVALID_ARGUMENT     INVALID_FIELD: a field of `open` is malformed; UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   NOT_FOUND            TRAJECTORY_UNKNOWN: `require_resume` was set and there is nothing to resume
    *   ABORTED              SUPERSEDED: a newer stream of this trajectory; TRAJECTORY_ENDED: a unary release
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories, or a client that does not read
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories (of the server, or live streams of this
+   *                        bearer token), or a client that does not read
    *   UNAVAILABLE          SHUTTING_DOWN, BACKEND_UNAVAILABLE, ACQUIRE_FAILED
    *   UNIMPLEMENTED        NOT_BUILT: a frame that this server does not know
    *   INTERNAL             INTERNAL
@@ -813,10 +843,11 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *
    * Errors:
    *   INVALID_ARGUMENT     INVALID_FIELD (a malformed `trajectory_id`, `uniq_id`, Duration, ...), UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   FAILED_PRECONDITION  TRAJECTORY_MISMATCH
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: also calls that begin faster than this bearer token may begin them
    *   UNAVAILABLE          SHUTTING_DOWN
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
@@ -828,17 +859,32 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *
    * Errors:
    *   INVALID_ARGUMENT   INVALID_FIELD: neither or a malformed target
+   *   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED  WRONG_TOKEN
    *   NOT_FOUND          TRAJECTORY_UNKNOWN: the named trajectory does not live; a client MAY take that as done
    */
   releaseTrajectory: handleUnaryCall<ReleaseTrajectoryRequest, ReleaseTrajectoryResponse>;
   /**
    * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
-   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error but
+   * UNAUTHENTICATED.
    */
   listTools: handleUnaryCall<ListToolsRequest, ListToolsResponse>;
-  /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
+  /**
+   * Counters and pools at this moment, for people and dashboards: the whole server's, whoever asks. Gives no error
+   * but UNAUTHENTICATED.
+   */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /**
+   * What GetStatus says, and on request the caller's trajectories, now and then every `interval`, until the client
+   * cancels: for dashboards. A client that reads slowly misses messages, and the next one it gets is of that moment.
+   *
+   * Errors:
+   *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
+   */
+  watchStatus: handleServerStreamingCall<WatchStatusRequest, WatchStatusResponse>;
 }
 
 export interface ToolExecutorServiceClient extends Client {
@@ -857,10 +903,12 @@ export interface ToolExecutorServiceClient extends Client {
    *   FAILED_PRECONDITION  PROTOCOL_BROKEN: the first frame was not `open`, a later one was, or a message could not
    *                        be decoded; TRAJECTORY_MISMATCH
    *   INVALID_ARGUMENT     INVALID_FIELD: a field of `open` is malformed; UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   NOT_FOUND            TRAJECTORY_UNKNOWN: `require_resume` was set and there is nothing to resume
    *   ABORTED              SUPERSEDED: a newer stream of this trajectory; TRAJECTORY_ENDED: a unary release
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories, or a client that does not read
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: too many streams or trajectories (of the server, or live streams of this
+   *                        bearer token), or a client that does not read
    *   UNAVAILABLE          SHUTTING_DOWN, BACKEND_UNAVAILABLE, ACQUIRE_FAILED
    *   UNIMPLEMENTED        NOT_BUILT: a frame that this server does not know
    *   INTERNAL             INTERNAL
@@ -883,10 +931,11 @@ export interface ToolExecutorServiceClient extends Client {
    *
    * Errors:
    *   INVALID_ARGUMENT     INVALID_FIELD (a malformed `trajectory_id`, `uniq_id`, Duration, ...), UNKNOWN_POOL
+   *   UNAUTHENTICATED      TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED    WRONG_TOKEN
    *   FAILED_PRECONDITION  TRAJECTORY_MISMATCH
    *   ALREADY_EXISTS       CALL_CONFLICT: the `uniq_id` was used with other content, or its result was acknowledged
-   *   RESOURCE_EXHAUSTED   LIMIT_REACHED
+   *   RESOURCE_EXHAUSTED   LIMIT_REACHED: also calls that begin faster than this bearer token may begin them
    *   UNAVAILABLE          SHUTTING_DOWN
    *   DEADLINE_EXCEEDED    the client's own deadline; the call runs on
    * After UNAVAILABLE or DEADLINE_EXCEEDED a client SHOULD repeat the same request.
@@ -912,6 +961,7 @@ export interface ToolExecutorServiceClient extends Client {
    *
    * Errors:
    *   INVALID_ARGUMENT   INVALID_FIELD: neither or a malformed target
+   *   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
    *   PERMISSION_DENIED  WRONG_TOKEN
    *   NOT_FOUND          TRAJECTORY_UNKNOWN: the named trajectory does not live; a client MAY take that as done
    */
@@ -932,7 +982,8 @@ export interface ToolExecutorServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Lists the tools that a call may name now, with JSON Schemas of their arguments. Servers of external tools are asked
-   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error of its own.
+   * (an MCP server is connected to for it); one that does not answer within 5 s is left out. Gives no error but
+   * UNAUTHENTICATED.
    */
   listTools(
     request: ListToolsRequest,
@@ -949,7 +1000,10 @@ export interface ToolExecutorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListToolsResponse) => void,
   ): ClientUnaryCall;
-  /** Counters and pools at this moment, for people and dashboards. Gives no error of its own. */
+  /**
+   * Counters and pools at this moment, for people and dashboards: the whole server's, whoever asks. Gives no error
+   * but UNAUTHENTICATED.
+   */
   getStatus(
     request: GetStatusRequest,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
@@ -965,6 +1019,21 @@ export interface ToolExecutorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * What GetStatus says, and on request the caller's trajectories, now and then every `interval`, until the client
+   * cancels: for dashboards. A client that reads slowly misses messages, and the next one it gets is of that moment.
+   *
+   * Errors:
+   *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
+   */
+  watchStatus(request: WatchStatusRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchStatusResponse>;
+  watchStatus(
+    request: WatchStatusRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchStatusResponse>;
 }
 
 export const ToolExecutorServiceClient = makeGenericClientConstructor(

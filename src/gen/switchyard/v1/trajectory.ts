@@ -83,7 +83,7 @@ export interface RunTrajectoryResponse {
  * INVALID_FIELD.
  */
 export interface Open {
-  /** Required id. */
+  /** Required id, unique among the caller's own trajectories. */
   trajectoryId: string;
   /**
    * Chosen by the client and bound to the trajectory at its first open: whoever presents it owns the trajectory, and
@@ -93,7 +93,7 @@ export interface Open {
   resumeToken: string;
   /**
    * An id or empty: trajectories of one group (one job, one user) wait for slots in order, and groups take turns.
-   * Empty is a group like any other.
+   * Empty is a group like any other. Before groups, principals take turns; a group is of one principal.
    */
   group: string;
   /** An id or empty: where its slot comes from. Empty: `default`. An unknown one is INVALID_ARGUMENT, UNKNOWN_POOL. */

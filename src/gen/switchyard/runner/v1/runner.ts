@@ -210,6 +210,11 @@ export interface LeaseRecord {
   leaseS: number;
   /** When it began, in milliseconds since 1970. */
   beganUnixMs: bigint;
+  /**
+   * Who it belongs to: the name of a bearer token or client certificate, never the token itself. Empty without
+   * authentication.
+   */
+  principal: string;
 }
 
 export interface LeaseRecord_EnvEntry {
@@ -1910,6 +1915,7 @@ function createBaseLeaseRecord(): LeaseRecord {
     streamEpoch: 0n,
     leaseS: 0,
     beganUnixMs: 0n,
+    principal: "",
   };
 }
 
@@ -1947,6 +1953,9 @@ export const LeaseRecord: MessageFns<LeaseRecord> = {
         throw new globalThis.Error("value provided for field message.beganUnixMs of type uint64 too large");
       }
       writer.uint32(72).uint64(message.beganUnixMs);
+    }
+    if (message.principal !== "") {
+      writer.uint32(82).string(message.principal);
     }
     return writer;
   },
@@ -2039,6 +2048,14 @@ export const LeaseRecord: MessageFns<LeaseRecord> = {
             message.beganUnixMs = reader.uint64() as bigint;
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.principal = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2077,6 +2094,7 @@ export const LeaseRecord: MessageFns<LeaseRecord> = {
     message.beganUnixMs = (object.beganUnixMs !== undefined && object.beganUnixMs !== null)
       ? BigInt(object.beganUnixMs)
       : 0n;
+    message.principal = object.principal ?? "";
     return message;
   },
 };
