@@ -73,17 +73,7 @@ const MAVEN = ["--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"
 const java: Language = {
   name: "java",
   needs: ["java", "mvn"],
-<<<<<<< HEAD
   prepare: [["mvn", ...MAVEN, `-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"]],
-=======
-  prepare: [
-    [
-      "mvn",
-      ...["--batch-mode", "--quiet", "--file", "test/polyglot/java/pom.xml"],
-      ...[`-Dpolyglot.out=${join(BUILD, "java")}`, "process-classes"],
-    ],
-  ],
->>>>>>> wt-polyb
   run: ["java", "-cp", ".polyglot/java/classes:.polyglot/java/lib/*", "switchyard.polyglot.Main"],
 };
 
