@@ -19,7 +19,7 @@ export interface Document {
   /** Where it says that it is run; default: an empty folder. */
   readonly folder?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Its connection is cut once, when so many bytes have come down. */
+  /** Its last script is run again, over a connection that is cut once, when so many bytes have come down. */
   readonly cutAtByte?: number;
 }
 
@@ -28,8 +28,7 @@ const START = "docs/getting-started";
 export const DOCUMENTS: readonly Document[] = [
   { name: "README", file: "README.md", heading: "First calls", folder: ROOT, needs: ["go"] },
   { name: "grpcurl", file: `${START}/grpcurl.md`, needs: ["go"] },
-  { name: "python", file: `${START}/python.md`, needs: ["python3"] },
-  { name: "python, cut", file: `${START}/python.md`, cutAtByte: 30_000, needs: ["python3"] },
+  { name: "python", file: `${START}/python.md`, cutAtByte: 30_000, needs: ["python3"] },
   { name: "typescript", file: `${START}/typescript.md`, needs: ["npm"] },
   { name: "go", file: `${START}/go.md`, needs: ["go", "protoc"] },
   { name: "rust", file: `${START}/rust.md`, needs: ["cargo"], env: RUST_BUILD },
@@ -53,23 +52,47 @@ interface Block {
 export async function runDocument(document: Document, address: string): Promise<string | undefined> {
   const blocks = blocksOf(sectionOf(readFileSync(join(ROOT, document.file), "utf8"), document.heading));
   if (!blocks.some(({ kind }) => kind === "script")) return "it has no sh block";
-  const proxy = document.cutAtByte === undefined ? undefined : await FaultProxy.start(address);
-  proxy?.set({ cut: { direction: "down", atByte: document.cutAtByte ?? 0, how: "reset" } });
   const folder = mkdtempSync(join(tmpdir(), "switchyard-page-"));
   try {
-    const script = scriptOf(blocks).replace(DOCUMENTED_PORT, portOf(proxy?.address ?? address));
-    const ending = await runCommand(["bash", "-euc", script], {
-      cwd: document.folder ?? folder,
-      env: { ...document.env, SWITCHYARD: ROOT },
-      timeoutMs: DOCUMENT_MAX_MS,
-    });
-    if (ending.failure !== "") return lastWords(ending);
-    if (proxy !== undefined && proxy.faults.cut !== undefined) return "its connection was never cut";
-    return differenceOf(blocks, ending.stdout.split(`${MARK}\n`).slice(1));
+    const settings = { cwd: document.folder ?? folder, env: { ...document.env, SWITCHYARD: ROOT } };
+    const failure = await runBlocks(blocks, address, settings);
+    if (failure !== undefined || document.cutAtByte === undefined) return failure;
+    return await runCut(lastScriptOf(blocks), address, settings, document.cutAtByte);
   } finally {
-    await proxy?.close();
     rmSync(folder, { recursive: true });
   }
+}
+
+type Settings = { readonly cwd: string; readonly env: Readonly<Record<string, string>> };
+
+async function runBlocks(blocks: readonly Block[], address: string, settings: Settings): Promise<string | undefined> {
+  const script = scriptOf(blocks).replace(DOCUMENTED_PORT, portOf(address));
+  const ending = await runCommand(["bash", "-euc", script], { ...settings, timeoutMs: DOCUMENT_MAX_MS });
+  if (ending.failure !== "") return lastWords(ending);
+  return differenceOf(blocks, ending.stdout.split(`${MARK}\n`).slice(1));
+}
+
+async function runCut(
+  blocks: readonly Block[],
+  address: string,
+  settings: Settings,
+  atByte: number,
+): Promise<string | undefined> {
+  const proxy = await FaultProxy.start(address);
+  proxy.set({ cut: { direction: "down", atByte, how: "reset" } });
+  try {
+    const failure = await runBlocks(blocks, proxy.address, settings);
+    if (failure !== undefined) return `with a cut connection: ${failure}`;
+    return proxy.faults.cut === undefined ? undefined : "its connection was never cut";
+  } finally {
+    await proxy.close();
+  }
+}
+
+/** With the files, which name the address, and what it prints. */
+function lastScriptOf(blocks: readonly Block[]): Block[] {
+  const last = blocks.findLastIndex(({ kind }) => kind === "script");
+  return blocks.filter(({ kind }, at) => kind === "file" || at >= last);
 }
 
 function portOf(address: string): string {

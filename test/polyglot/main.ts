@@ -1,4 +1,4 @@
-// `npm run test:polyglot [-- --only=python-sync,go]`: one real server, every client of languages.ts over scenarios.json.
+// `npm run test:polyglot [-- --only=python-sync,go]`: real servers, every client of languages.ts over scenarios.json.
 // Prints language × scenario; exit 0 only when every cell passes. `docs` among them: the pages of docs/getting-started as
 // they stand. What lacks its toolchain is named and left out; where CI is set it fails.
 import { readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { DOCUMENTS, type Document, runDocument } from "./documents.js";
 import { LANGUAGES, type Language } from "./languages.js";
 import { type Cell, missingOf, play, prepareClient, TABLE } from "./play.js";
 import { remarksOf, tableOf } from "./report.js";
-import { startService } from "./service.js";
+import { startSecureService, startService } from "./service.js";
 
 const PREPARED_AT_ONCE = 2;
 const DOCS = "docs";
@@ -23,23 +23,28 @@ async function main(): Promise<number> {
   const unknown = only?.filter((name) => !names.includes(name)) ?? [];
   if (unknown.length > 0) throw new Error(`--only knows ${names.join(", ")}, not ${unknown.join(", ")}`);
 
-  const scenarios = scenarioNames();
+  const scenarios = scenariosOf();
   const cells: Cell[] = [];
   const ready = await readyOnes(
     LANGUAGES.filter(({ name }) => isWanted(name)),
-    scenarios,
+    scenarios.map(({ name }) => name),
     cells,
   );
-  const service = await startService();
-  try {
-    console.log(`server on ${service.address}, backend ${service.backend}`);
-    for (const client of ready) {
-      console.log(`playing: ${client.name}`);
-      cells.push(...(await play(client, scenarios, ["--address", service.address])));
+  for (const start of [startService, startSecureService]) {
+    const isSecure = start === startSecureService;
+    const service = await start();
+    try {
+      console.log(`server on ${service.address}, backend ${service.backend}${isSecure ? ", TLS and tokens" : ""}`);
+      const names = scenarios.filter(({ secure }) => secure === isSecure).map(({ name }) => name);
+      for (const client of ready) {
+        console.log(`playing: ${client.name}`);
+        cells.push(...(await play(client, names, service.flags)));
+      }
+      const pages = isWanted(DOCS) && !isSecure ? DOCUMENTS : [];
+      for (const document of pages) cells.push(...(await cellOf(document, service.address)));
+    } finally {
+      await service.close();
     }
-    if (isWanted(DOCS)) for (const document of DOCUMENTS) cells.push(...(await cellOf(document, service.address)));
-  } finally {
-    await service.close();
   }
   return verdictOf(cells);
 }
@@ -90,9 +95,10 @@ async function readyOnes(
   return able.filter((client) => !failures.has(client));
 }
 
-function scenarioNames(): string[] {
-  const table: { scenarios: readonly { name: string }[] } = JSON.parse(readFileSync(TABLE, "utf8"));
-  return table.scenarios.map(({ name }) => name);
+/** Of each scenario its name and which server it is played against. */
+function scenariosOf(): { readonly name: string; readonly secure: boolean }[] {
+  const table: { scenarios: readonly { name: string; server?: string }[] } = JSON.parse(readFileSync(TABLE, "utf8"));
+  return table.scenarios.map(({ name, server }) => ({ name, secure: server === "secure" }));
 }
 
 function verdictOf(cells: readonly Cell[]): number {

@@ -1,8 +1,10 @@
-// The one real server that all clients of a run talk to: Docker where a daemon answers, else the process backend, which CI
-// does not put up with.
+// The real servers that all clients of a run talk to, an open one and one with TLS and tokens: Docker where a daemon answers,
+// else the process backend, which CI does not put up with.
 import Docker from "dockerode";
+import { CertificateMaker } from "../support/certificates.js";
 import { newInstance, removeContainersOf } from "../support/docker-engine.js";
 import { ServerProcess } from "../support/server-process.js";
+import { authOf, newToken, tokenOf } from "../support/tokens.js";
 
 /** Large enough for results of nearly 1 MiB. */
 const SETTINGS = {
@@ -10,11 +12,36 @@ const SETTINGS = {
   files: { bytes_max: 700_000 },
   pools: { default: { slots_per_container: 20, max_containers: 5 } },
 };
+/** As the table has it. */
+const OTHER_TOKEN = "polyglot-other-token";
 
 export interface Service {
   readonly address: string;
   readonly backend: "docker" | "process";
+  /** What a client needs to talk to it. */
+  readonly flags: readonly string[];
   close(): Promise<void>;
+}
+
+/** With a certificate of a CA of its own, and two tokens. */
+export async function startSecureService(): Promise<Service> {
+  const cleanups: (() => void)[] = [];
+  const maker = new CertificateMaker({ after: (cleanup) => void cleanups.push(cleanup) });
+  const { certFile, keyFile } = maker.issue("server");
+  const token = newToken("trainer");
+  const service = await startService({
+    ...authOf(token, tokenOf("other", OTHER_TOKEN)),
+    tls: { cert: certFile, key: keyFile },
+    pools: { default: { slots_per_container: 4, max_containers: 1 } },
+  });
+  return {
+    ...service,
+    flags: [...service.flags, "--ca", maker.caFile, "--token", token.text],
+    close: async () => {
+      await service.close();
+      for (const cleanup of cleanups) cleanup();
+    },
+  };
 }
 
 export async function startService(settings: object = {}): Promise<Service> {
@@ -31,6 +58,7 @@ export async function startService(settings: object = {}): Promise<Service> {
   return {
     address,
     backend,
+    flags: ["--address", address],
     close: async () => {
       const { code, stderr } = await server.kill("SIGTERM");
       for (const cleanup of cleanups) cleanup();

@@ -27,7 +27,10 @@ export interface TestToken {
 }
 
 export function newToken(name: string, limits: object = {}): TestToken {
-  const text = `swy_${randomBytes(32).toString("base64url")}`;
+  return tokenOf(name, `swy_${randomBytes(32).toString("base64url")}`, limits);
+}
+
+export function tokenOf(name: string, text: string, limits: object = {}): TestToken {
   return { text, settings: { name, sha256: createHash("sha256").update(text).digest("hex"), ...limits } };
 }
 

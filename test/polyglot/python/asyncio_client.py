@@ -1,5 +1,7 @@
 """The table by grpcio's asyncio stubs."""
 
+import asyncio
+
 import grpc
 from main import STREAM_TIMEOUT_S, main
 from switchyard.v1 import tool_executor_service_pb2_grpc
@@ -12,7 +14,10 @@ class Stream:
         self._call = stub.RunTrajectory(timeout=STREAM_TIMEOUT_S, metadata=metadata)
 
     async def send(self, frame):
-        await self._call.write(frame)
+        try:
+            await self._call.write(frame)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            pass  # The server ended the stream meanwhile; `receive` tells how.
 
     async def half_close(self):
         await self._call.done_writing()

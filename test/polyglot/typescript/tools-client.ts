@@ -39,18 +39,22 @@ interface Target extends RequestOptions {
 
 type CommandLine = (server: Server, target: Target) => string[];
 
+/** Reflection always has the client's own token. */
+function headersOf(flag: string, server: Server, bearer?: string): string[] {
+  const value = authorization(server, bearer);
+  return value === undefined ? [] : [flag, `authorization: ${value}`];
+}
+
 const COMMANDS: Readonly<Record<string, CommandLine>> = {
   grpcurl: (server, { service, method, deadlineS, bearer }) => {
     const security = server.caFile === undefined ? ["-plaintext"] : ["-cacert", server.caFile];
-    const value = authorization(server, bearer);
-    const header = value === undefined ? [] : ["-H", `authorization: ${value}`];
+    const header = [...headersOf("-reflect-header", server), ...headersOf("-rpc-header", server, bearer)];
     const flags = ["-format-error", "-max-time", String(deadlineS), "-d", "@"];
     return ["grpcurl", ...security, ...header, ...flags, server.address, `${service}/${method}`];
   },
   buf: (server, { service, method, deadlineS, bearer }) => {
     const security = server.caFile === undefined ? ["--http2-prior-knowledge"] : ["--cacert", server.caFile];
-    const value = authorization(server, bearer);
-    const header = value === undefined ? [] : ["-H", `authorization: ${value}`, "--reflect-header", "*"];
+    const header = [...headersOf("--reflect-header", server), ...headersOf("-H", server, bearer)];
     const flags = ["--protocol", "grpc", "--timeout", `${deadlineS}s`, "-d", "@-"];
     const scheme = server.caFile === undefined ? "http" : "https";
     return ["buf", "curl", ...security, ...header, ...flags, `${scheme}://${server.address}/${service}/${method}`];
