@@ -1,6 +1,6 @@
 // `npm test`: node scripts/test.mjs SUITE... [--only=WORD,WORD] [flags for node --test]. A suite is a folder of test/; its
-// *.test.ts files, with --only those whose name has a word of it, run under Node's own test runner. Pure suites run side by
-// side, those that start processes one file at a time.
+// *.test.ts files, with --only those whose name has a word of it, run under Node's own test runner: in a pure suite as many
+// at once as there are processors, else two at once, since they wait most of their time.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
 // SUITE_SIZE=whole runs every attack at every isolation level, and every fault and the random scripts at full size.
 import { spawn, spawnSync } from "node:child_process";
@@ -87,7 +87,7 @@ async function runSuite(suite, settings = {}) {
   const files = existsSync(folder) ? filesIn(folder).filter(isWanted) : [];
   if (files.length === 0)
     throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts of ${only.join(" or ")}`);
-  const concurrency = PURE.has(suite) ? availableParallelism() : 1;
+  const concurrency = PURE.has(suite) ? availableParallelism() : 2;
   const timeoutMs = LONG[suite] ?? TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
   const command = [

@@ -1,6 +1,7 @@
-// `npm run test:polyglot [-- --only=python-sync,go]`: real servers, every client of languages.ts over scenarios.json.
+// `npm run test:polyglot [-- --only=python-sync,go] [--prepare]`: real servers, every client of languages.ts over scenarios.json.
 // Prints language × scenario; exit 0 only when every cell passes. `docs` among them: the pages of docs/getting-started as
-// they stand. What lacks its toolchain is named and left out; where CI is set it fails.
+// they stand. What lacks its toolchain is named and left out; where CI is set it fails. With --prepare it ends once every
+// client is built.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { DOCUMENTS, type Document, runDocument } from "./documents.js";
@@ -15,7 +16,7 @@ const DOCS = "docs";
 async function main(): Promise<number> {
   const { values } = parseArgs({
     args: process.argv.slice(2).filter((arg) => arg !== "--"),
-    options: { only: { type: "string" } },
+    options: { only: { type: "string" }, prepare: { type: "boolean" } },
   });
   const only = values.only?.split(",");
   const isWanted = (name: string) => only === undefined || only.includes(name);
@@ -30,6 +31,7 @@ async function main(): Promise<number> {
     scenarios.map(({ name }) => name),
     cells,
   );
+  if (values.prepare) return cells.length === 0 ? 0 : verdictOf(cells);
   for (const start of [startService, startSecureService]) {
     const isSecure = start === startSecureService;
     const service = await start();
