@@ -107,23 +107,35 @@ function bytesOf(pem: string | undefined): Buffer | null {
 
 /** Adds the token to every RPC before it starts. A function that fails makes the RPC fail as a lost connection does. */
 function authorization(token: NonNullable<SecurityOptions["token"]>): Interceptor {
-  return (options, nextCall) =>
-    new InterceptingCall(nextCall(options), {
+  return (options, nextCall) => {
+    /** Until there is a token: an RPC that has not started cannot be cancelled, and would never end. */
+    let endUnstarted: ((code: status, details: string) => void) | undefined;
+    return new InterceptingCall(nextCall(options), {
       start: (metadata, listener, next) => {
         const begin = (text: string) => {
-          checkToken(text);
           metadata.set("authorization", `Bearer ${text}`);
           next(metadata, listener);
         };
         if (typeof token === "string") return begin(token);
+        endUnstarted = (code, details) => {
+          endUnstarted = undefined;
+          listener.onReceiveStatus?.({ code, details, metadata: new Metadata() });
+        };
         askFor(token)
-          .then(begin)
-          .catch((error: unknown) => {
-            const details = `there is no token: ${messageOf(error)}`;
-            listener.onReceiveStatus?.({ code: status.UNAVAILABLE, details, metadata: new Metadata() });
-          });
+          .then((text) => {
+            if (endUnstarted === undefined) return;
+            checkToken(text);
+            endUnstarted = undefined;
+            begin(text);
+          })
+          .catch((error: unknown) => endUnstarted?.(status.UNAVAILABLE, `there is no token: ${messageOf(error)}`));
+      },
+      cancel: (next) => {
+        endUnstarted?.(status.CANCELLED, "cancelled before there was a token");
+        next();
       },
     });
+  };
 }
 
 async function askFor(token: () => string | Promise<string>): Promise<string> {

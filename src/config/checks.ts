@@ -103,6 +103,9 @@ function tokens({ auth }: Config): string[] {
 }
 
 function certificates({ tls }: Config): string[] {
+  // Else a private key would be told as the name of a file that is not there.
+  const pasted = Object.entries(tls).filter(([, file]) => file.includes("-----BEGIN"));
+  if (pasted.length > 0) return pasted.map(([key]) => `tls.${key} holds PEM itself; give the path of a file with it`);
   if (tls.cert === "" && tls.key === "") {
     return tls.client_ca === "" ? [] : ["tls.client_ca is set without tls.cert and tls.key; set them, too"];
   }

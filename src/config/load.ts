@@ -1,9 +1,10 @@
 // Reads the configuration: a YAML file, then SWITCHYARD_* of the environment, then flags; later wins, option by option.
 // Whatever is wrong ends in one CONFIG_INVALID whose single line names every option concerned.
 import { readFileSync } from "node:fs";
-import { LineCounter, parseDocument } from "yaml";
+import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { messageOf, SwitchyardError } from "../core/errors.js";
+import { TOKEN_PREFIX } from "./auth-schema.js";
 import { crossCheck } from "./checks.js";
 import { applyEnvironment } from "./environment.js";
 import { isSecret, OPTIONS, optionAt } from "./options.js";
@@ -50,6 +51,8 @@ export interface Reading {
   originOf(path: readonly string[]): Origin;
 }
 
+const TOKEN = new RegExp(`${TOKEN_PREFIX}[A-Za-z0-9_-]{16,}`, "g");
+
 /** Throws CONFIG_INVALID. */
 export function loadConfig(sources: Sources): Config {
   const { config, problems } = readConfig(sources);
@@ -67,7 +70,7 @@ export function readConfig(sources: Sources): Reading {
   const where = sources.file ?? "the configuration";
   const found = (text: string, path: readonly string[]) => {
     const line = raw.origins.has(path.join(".")) ? undefined : lineAt(path);
-    problems.push({ text, ...(line !== undefined && { line }) });
+    problems.push({ text: withoutTokens(text), ...(line !== undefined && { line }) });
   };
   for (const issue of parsed.error?.issues ?? []) explain(issue, raw, where, found);
   // A rule's sentence begins with the option that it is about.
@@ -77,6 +80,11 @@ export function readConfig(sources: Sources): Reading {
     problems,
     originOf: (path) => originOf(raw, lineAt, path),
   };
+}
+
+/** A token that stands where it does not belong is not to be in a log. */
+function withoutTokens(text: string): string {
+  return text.replace(TOKEN, "(hidden)");
 }
 
 function originOf(raw: RawConfig, lineAt: LineAt, path: readonly string[]): Origin {
@@ -116,10 +124,24 @@ function readFile(file: string): FileContent {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const [error] = document.errors;
-  if (error) throw invalid(`${file} is not valid YAML: ${error.message.split("\n")[0]?.replace(/:$/, "")}`, error);
-  const values = withoutEmptySections(document.toJS());
+  if (error) throw notYaml(file, error);
+  const values = withoutEmptySections(valuesOf(document, file));
   if (!isRecord(values)) throw invalid(`${file} must hold a mapping of options, such as "listen: 127.0.0.1:50051"`);
   return { values, lineAt: (path) => lineOf(document, lines, path) };
+}
+
+/** An alias that leads nowhere is found only here. */
+function valuesOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw notYaml(file, error);
+  }
+}
+
+function notYaml(file: string, error: unknown): SwitchyardError {
+  const [why = ""] = withoutTokens(messageOf(error)).split("\n");
+  return invalid(`${file} is not valid YAML: ${why.replace(/:$/, "")}`, error);
 }
 
 /** A section whose options are all commented out reads as null, and means its defaults. */

@@ -11,6 +11,7 @@ import { type CertificateFiles, type Certificates, readCertificates } from "./ce
 
 /** Until so long after a change nothing is read: the other file of the pair is likely to follow. */
 const SETTLE_MS = 250;
+/** From one look to the next at most, however much goes on in the folders. */
 const LOOK_MS = 5_000;
 
 export interface CertificateKeeperOptions {
@@ -27,6 +28,7 @@ export class CertificateKeeper {
   #onRenewed: (certificates: Certificates) => void = () => {};
   #watchers: FSWatcher[] = [];
   #timer: Timer | undefined;
+  #lookedMs: number;
   #turn: Promise<unknown> = Promise.resolve();
   /** Of what was refused last: said once, not with every look. */
   #refused = "";
@@ -34,6 +36,7 @@ export class CertificateKeeper {
 
   private constructor({ files, clock, log }: CertificateKeeperOptions, current: Certificates) {
     [this.#files, this.#clock, this.#log, this.#current] = [files, clock, log, current];
+    this.#lookedMs = clock.now();
   }
 
   /** Rejects with CONFIG_INVALID when the files cannot be used. */
@@ -89,6 +92,7 @@ export class CertificateKeeper {
   }
 
   async #look(): Promise<void> {
+    this.#lookedMs = this.#clock.now();
     try {
       this.#take(await readCertificates(this.#files));
       this.#refused = "";
@@ -103,7 +107,8 @@ export class CertificateKeeper {
   #lookIn(ms: number): void {
     this.#timer?.cancel();
     if (this.#closed) return;
-    this.#timer = this.#clock.after(ms, () => {
+    const leftMs = Math.max(0, this.#lookedMs + LOOK_MS - this.#clock.now());
+    this.#timer = this.#clock.after(Math.min(ms, leftMs), () => {
       void this.#inTurn(() => this.#look()).then(() => this.#lookIn(LOOK_MS));
     });
   }

@@ -93,7 +93,9 @@ export class Listener {
       server.listen(place, resolve);
     });
     // Such as too many open files: the connection is lost, and the next one may not be.
-    server.on("error", (error) => this.#options.log.error({ err: error }, "a connection could not be accepted"));
+    server.on("error", (error) => {
+      this.#refusals.add("connection lost: it could not be accepted", { reason: messageOf(error) });
+    });
     this.#servers.push(server);
     const bound = server.address();
     return typeof bound === "object" && bound ? bound.port : 0;
@@ -103,6 +105,8 @@ export class Listener {
     const [oldest] = this.#silent;
     if (this.#silent.size >= SILENT_MAX && oldest) {
       this.#refusals.add("connection dropped: too many that say nothing", { peer: oldest.remoteAddress });
+      // At once: others may come before it says that it is closed.
+      this.#silent.delete(oldest);
       oldest.destroy();
     }
     this.#silent.add(socket);
@@ -145,7 +149,9 @@ async function placesOf(address: string): Promise<ListenOptions[]> {
   if (address.startsWith("unix:")) return [{ path: address.slice("unix:".length) }];
   const port = Number(address.slice(address.lastIndexOf(":") + 1));
   const found = await lookup(hostOf(address), { all: true });
-  return found.map(({ address: host }) => ({ host, port }));
+  // Some resolvers name an address twice, which could not be listened on twice.
+  const hosts = new Set(found.map(({ address: host }) => host));
+  return [...hosts].map((host) => ({ host, port }));
 }
 
 function codeOf(error: unknown): string {

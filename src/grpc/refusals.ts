@@ -14,6 +14,7 @@ export type Refusal =
   | "connection refused: no HTTP/2 over TLS (ALPN h2)"
   | "connection refused: the TLS handshake failed"
   | "connection dropped: too many that say nothing"
+  | "connection lost: it could not be accepted"
   | "request refused: no token"
   | "request refused: an unknown token"
   | "request refused: an expired token"

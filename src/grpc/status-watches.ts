@@ -4,15 +4,19 @@ import type { handleServerStreamingCall, ServerWritableStream } from "@grpc/grpc
 import type { Clock, Timer } from "../core/clock.js";
 import { SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
-import type { Principal } from "../core/principal.js";
+import { ANYONE, type Principal } from "../core/principal.js";
 import type { Directory } from "../trajectory/session.js";
 import { requireDeadline } from "./deadline.js";
 import { decodeWatch, encodeWatch, type ReadStatus } from "./server-status.js";
 import { grpcStatusOf, type OnRefused } from "./status.js";
 
 const WATCHES_MAX = 100;
+/** Of one principal, where there are several: so nobody keeps the others from watching. */
+const WATCHES_OF_ONE_MAX = 20;
 /** A watch may have a hundredth of the server's time. */
 const PAUSE_PER_COST = 100;
+/** And all of them a tenth. */
+const PAUSE_PER_COST_OF_ALL = 10;
 
 export interface StatusWatchesOptions {
   readonly directory: Pick<Directory, "list">;
@@ -37,11 +41,8 @@ export class StatusWatches {
     try {
       requireDeadline(call.getDeadline());
       if (this.#closed) throw shuttingDown();
-      if (this.#watches.size >= WATCHES_MAX) {
-        const text = `${WATCHES_MAX} clients watch the status already: try again later, or ask by GetStatus`;
-        throw new SwitchyardError("LIMIT_REACHED", text);
-      }
-      const watch = new Watch(call, principal, decodeWatch(call.request), this.options);
+      this.#requireRoom(principal);
+      const watch = new Watch(call, principal, decodeWatch(call.request), this.options, () => this.#watches.size);
       this.#watches.add(watch);
       call.once("close", () => {
         watch.stop();
@@ -53,6 +54,14 @@ export class StatusWatches {
     }
   }
 
+  #requireRoom(principal: Principal): void {
+    if (this.#watches.size >= WATCHES_MAX) throw tooMany(`${WATCHES_MAX} clients`);
+    if (principal === ANYONE) return;
+    let own = 0;
+    for (const watch of this.#watches) if (watch.principal === principal) own += 1;
+    if (own >= WATCHES_OF_ONE_MAX) throw tooMany(`${WATCHES_OF_ONE_MAX} clients of this token or certificate`);
+  }
+
   /** Ends all with SHUTTING_DOWN, and whoever comes. */
   close(): void {
     this.#closed = true;
@@ -62,7 +71,6 @@ export class StatusWatches {
 
 class Watch {
   readonly #call: WatchCall;
-  readonly #principal: Principal;
   readonly #asked: ReturnType<typeof decodeWatch>;
   readonly #options: StatusWatchesOptions;
   #timer: Timer | undefined;
@@ -72,12 +80,12 @@ class Watch {
 
   constructor(
     call: WatchCall,
-    principal: Principal,
+    readonly principal: Principal,
     asked: ReturnType<typeof decodeWatch>,
     options: StatusWatchesOptions,
+    private readonly watches: () => number,
   ) {
     this.#call = call;
-    this.#principal = principal;
     this.#asked = asked;
     this.#options = options;
   }
@@ -91,7 +99,8 @@ class Watch {
     } catch (error) {
       return this.end(error);
     }
-    const pauseMs = Math.max(intervalMs, PAUSE_PER_COST * (clock.now() - beganMs));
+    const costMs = clock.now() - beganMs;
+    const pauseMs = Math.max(intervalMs, PAUSE_PER_COST * costMs, PAUSE_PER_COST_OF_ALL * costMs * this.watches());
     this.#timer = clock.after(pauseMs, () => this.tick());
   }
 
@@ -108,12 +117,17 @@ class Watch {
 
   #send(): void {
     const { directory, readStatus } = this.#options;
-    const message = encodeWatch(readStatus(), directory.list(this.#principal, this.#asked.trajectoriesMax));
+    const message = encodeWatch(readStatus(), directory.list(this.principal, this.#asked.trajectoriesMax));
     this.#full = true;
     this.#call.write(message, () => {
       this.#full = false;
     });
   }
+}
+
+function tooMany(who: string): SwitchyardError {
+  const text = `${who} watch the status already: try again later, or ask by GetStatus`;
+  return new SwitchyardError("LIMIT_REACHED", text);
 }
 
 function shuttingDown(): SwitchyardError {

@@ -51,6 +51,8 @@ export class HttpServer {
       });
       this.#server.listen({ host: host.replace(/^\[|\]$/g, ""), port: Number(listen.slice(colon + 1)) }, resolve);
     });
+    // Such as too many open files: that connection is lost, and the gRPC server's log tells of it, too.
+    this.#server.on("error", () => undefined);
     const bound = this.#server.address();
     return typeof bound === "object" && bound ? `${host}:${bound.port}` : listen;
   }

@@ -65,12 +65,18 @@ export class Accounts {
     private readonly allowanceOf: AllowanceOf,
   ) {}
 
+  /** A blank one is kept from its first trajectory on: names of certificates may come without end. */
   of(principal: Principal): Account {
     const known = this.#accounts.get(principal);
     if (known) return known;
     const account = new Account(principal, this.clock, this.allowanceOf);
-    this.#accounts.set(principal, account);
+    if (!account.isBlank) this.#accounts.set(principal, account);
     return account;
+  }
+
+  add(account: Account, trajectory: Trajectory): void {
+    this.#accounts.set(account.principal, account);
+    account.trajectories.set(trajectory.identity.trajectoryId, trajectory);
   }
 
   find(principal: Principal, trajectoryId: string): Trajectory | undefined {

@@ -205,7 +205,7 @@ export class TrajectoryDirectory implements Directory {
   }
 
   #create(identity: TrajectoryIdentity, leaseS: number, life?: AdoptedLease["binding"]): Trajectory {
-    const { principal, trajectoryId, pool } = identity;
+    const { principal, pool } = identity;
     const { clock, pools, catalogue, submit, follow, ledger, callBytes, queueTimeoutS, lifetimeS } = this.options;
     const source = pools.get(pool);
     if (!source) {
@@ -233,7 +233,7 @@ export class TrajectoryDirectory implements Directory {
       tracer: this.options.tracer,
     };
     const trajectory: Trajectory = new Trajectory(identity, leaseS, around, life);
-    account.trajectories.set(trajectoryId, trajectory);
+    this.#accounts.add(account, trajectory);
     return trajectory;
   }
 

@@ -50,7 +50,7 @@ test("a call prints what a model would read, and ends with the command's exit co
   assert.deepEqual([failed.code, failed.stdout, failed.stderr], [42, "out\n\n[stderr]\nerr\n", ""]);
   const { uniq_id, queue_ms, exec_ms, metadata, ...result } = await json(["call", "bash", "echo", "hi"]);
   assert.deepEqual(result, {
-    ...{ success: true, status: "OK", fault: "NONE", output: "hi", error: "", exit_code: 0, output_bytes: 3 },
+    ...{ success: true, status: "OK", fault: "NONE", output: "hi", error: "", exit_code: 0, output_bytes_total: 3 },
     ...{ truncated: false, slot_generation: 1, local: false },
   });
   assert.deepEqual(

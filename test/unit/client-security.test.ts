@@ -86,3 +86,20 @@ test("failures of TLS in the words of grpc-js and OpenSSL become advice", () => 
   for (const [text, expected] of texts) assert.match(tlsFailureIn(text) ?? "", expected);
   assert.equal(tlsFailureIn(around("connect ECONNREFUSED 127.0.0.1:1")), undefined);
 });
+
+test("what waits for a token that does not come can be given up", { timeout: 10_000 }, async () => {
+  const client = new SwitchyardClient("localhost:1", { token: () => new Promise<string>(() => undefined) });
+  const abort = new AbortController();
+  const { signal } = abort;
+  const watch = client.watchStatus({ signal });
+  const ends = [client.execute("t", "bash", { command: "true" }, { signal }), client.open({ signal }), watch.next()];
+  const ended = Promise.allSettled(ends);
+  abort.abort(new Error("given up"));
+  assert.deepEqual(
+    (await ended).map(({ status }) => status),
+    ["rejected", "rejected", "rejected"],
+  );
+  const other = assert.rejects(client.status(), { reason: "CLOSED" });
+  client.close();
+  await other;
+});

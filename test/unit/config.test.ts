@@ -405,6 +405,22 @@ describe("configuration: refusals", () => {
     assert.ok(!message.includes("hunter2"), message);
   });
 
+  it("a token or a private key in a wrong place, without telling it", () => {
+    const token = `swy_${"x".repeat(43)}`;
+    const pem = "-----BEGIN PRIVATE KEY-----\\nhunter2\\n-----END PRIVATE KEY-----";
+    for (const yaml of [
+      `auth: {tokens: [{name: "Bearer ${token}", sha256: ${SHA256}}]}`,
+      `auth: {tokens: [{${token}: a}]}`,
+      `listen: ${token}`,
+      `auth: *${token}`,
+    ]) {
+      const message = refusal({ yaml });
+      assert.ok(!message.includes(token), message);
+    }
+    const message = refusal({ yaml: `tls: {cert: a.pem, key: "${pem}"}` });
+    assert.equal(message, "tls.key holds PEM itself; give the path of a file with it");
+  });
+
   it("what may hold a secret of an external server, without telling it", () => {
     const yamls = [
       "tool_server: {url: 'http://me:hunter2@h/'}",

@@ -144,6 +144,15 @@ test("where the status is dear it comes less often", async () => {
   assert.equal(messages.length, 2);
 });
 
+test("however many watch, all of them together have a tenth of the server's time", async () => {
+  const world = new World();
+  world.costMs = 1;
+  for (let count = 0; count < 100; count += 1) world.watch({ interval: { seconds: 0n, nanos: 100_000_000 } });
+  world.made = 0;
+  await world.clock.advance(10_000);
+  assert.ok(world.made >= 900 && world.made <= 1_100, `made ${world.made} times, 1 ms each, in 10 s`);
+});
+
 test("a malformed interval is refused, and so is what is no request", () => {
   const world = new World();
   for (const interval of [
@@ -166,6 +175,17 @@ test("the hundred-and-first watcher is refused, until one has gone", () => {
   assert.match(status ? reasonOf(status) : "", /LIMIT_REACHED/);
   calls[0]?.emit("close");
   assert.equal(world.watch().status, undefined);
+});
+
+test("one principal does not keep the others from watching", () => {
+  const world = new World();
+  const calls = Array.from({ length: 20 }, () => world.watch({}, "greedy"));
+  const { status } = world.watch({}, "greedy");
+  assert.match(status ? reasonOf(status) : "", /LIMIT_REACHED/);
+  assert.match(`${status?.details}`, /^20 clients of this token/);
+  assert.equal(world.watch({}, "another").status, undefined);
+  calls[0]?.emit("close");
+  assert.equal(world.watch({}, "greedy").status, undefined);
 });
 
 test("who goes away costs nothing any more", () => {

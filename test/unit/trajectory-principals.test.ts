@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Allowance, UNLIMITED } from "../../src/core/principal.js";
+import { Accounts } from "../../src/trajectory/account.js";
+import { FakeClock } from "../support/fake-clock.js";
 import { bashCall, TrajectoryWorld } from "../support/trajectory-world.js";
 
 function limited(allowances: Record<string, Partial<Allowance>>) {
@@ -199,4 +201,13 @@ describe("calls_per_s", () => {
     assert.equal((await executed).output, "e");
     assert.equal((await world.execute(bashCall("e"), { trajectoryId: "2" }, "a")).output, "e");
   });
+});
+
+test("of a principal without limits nothing is kept until it has a trajectory", () => {
+  const accounts = new Accounts(new FakeClock(), (principal) => ({
+    ...UNLIMITED,
+    ...(principal === "limited" && { callsPerS: 1 }),
+  }));
+  assert.notEqual(accounts.of("cert:job-1"), accounts.of("cert:job-1"));
+  assert.equal(accounts.of("limited"), accounts.of("limited"));
 });

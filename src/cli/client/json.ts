@@ -18,8 +18,8 @@ export function named(record: object): Fields {
   return Object.fromEntries(entries);
 }
 
-export function resultJson(result: ToolResult): Fields {
-  return named(result);
+export function resultJson({ outputBytes, ...result }: ToolResult): Fields {
+  return { ...named(result), output_bytes_total: outputBytes };
 }
 
 export function toolJson(tool: ToolDescription): Fields {

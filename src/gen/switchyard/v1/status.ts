@@ -50,7 +50,7 @@ export interface WatchStatusRequest {
   /**
    * From one message to the next. Default: 1 s; clamped to 0.1–60 s. A Duration that is malformed or negative is
    * INVALID_FIELD. Messages come less often to a client that reads slowly, and where it would cost the server more
-   * than a hundredth of its time to make them.
+   * than a hundredth of its time to make them, or those of all clients together more than a tenth.
    */
   interval:
     | Duration

@@ -790,7 +790,8 @@ export const ToolExecutorServiceService = {
    *
    * Errors:
    *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
-   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAUTHENTICATED     TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already, or 20 of this principal. Retry with backoff.
    *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
    */
   watchStatus: {
@@ -881,7 +882,8 @@ export interface ToolExecutorServiceServer extends UntypedServiceImplementation 
    *
    * Errors:
    *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
-   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAUTHENTICATED     TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already, or 20 of this principal. Retry with backoff.
    *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
    */
   watchStatus: handleServerStreamingCall<WatchStatusRequest, WatchStatusResponse>;
@@ -1025,7 +1027,8 @@ export interface ToolExecutorServiceClient extends Client {
    *
    * Errors:
    *   INVALID_ARGUMENT    INVALID_FIELD: `interval` is malformed or negative
-   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already. Retry with backoff.
+   *   UNAUTHENTICATED     TOKEN_MISSING, TOKEN_UNKNOWN, TOKEN_EXPIRED, CERTIFICATE_UNSUITABLE
+   *   RESOURCE_EXHAUSTED  LIMIT_REACHED: 100 clients watch already, or 20 of this principal. Retry with backoff.
    *   UNAVAILABLE         SHUTTING_DOWN: at once when the server goes. Watch the next one, with backoff.
    */
   watchStatus(request: WatchStatusRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchStatusResponse>;
