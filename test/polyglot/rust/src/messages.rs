@@ -61,6 +61,7 @@ pub fn open_frame(step: &Step, trajectory_id: &str, resume_token: &str) -> v1::O
         require_resume: step.require_resume,
         lease: duration(step.lease_s),
         output_positions: positions.collect(),
+        ..Default::default()
     }
 }
 
@@ -78,6 +79,7 @@ pub fn tool_call(step: &Step) -> v1::ToolCall {
         no_output_timeout: duration(step.no_output_timeout_s),
         stream_output: step.stream_output,
         slot_generation: step.slot_generation,
+        ..Default::default()
     }
 }
 

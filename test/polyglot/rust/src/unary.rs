@@ -66,6 +66,7 @@ impl Player<'_> {
             target: Some(target),
             resume_token: self.token_of(step),
             reset_workspace: step.reset_workspace,
+            ..Default::default()
         };
         let answer = self.ask(step, request, async |channel, request| {
             ToolExecutorServiceClient::new(channel).release_trajectory(request).await.map(Response::into_inner)
@@ -75,7 +76,7 @@ impl Player<'_> {
     }
 
     pub fn list_tools(&self, step: &Step) -> Outcome {
-        let answer = self.ask(step, ListToolsRequest {}, async |channel, request| {
+        let answer = self.ask(step, ListToolsRequest::default(), async |channel, request| {
             ToolExecutorServiceClient::new(channel).list_tools(request).await.map(Response::into_inner)
         })?;
         let Some(response) = answer else { return Ok(()) };
@@ -93,7 +94,7 @@ impl Player<'_> {
     }
 
     pub fn get_status(&self, step: &Step) -> Outcome {
-        let answer = self.ask(step, GetStatusRequest {}, async |channel, request| {
+        let answer = self.ask(step, GetStatusRequest::default(), async |channel, request| {
             ToolExecutorServiceClient::new(channel).get_status(request).await.map(Response::into_inner)
         })?;
         let Some(response) = answer else { return Ok(()) };
