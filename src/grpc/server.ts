@@ -1,6 +1,6 @@
 // The gRPC server: registers the services, listens, and closes. Requests and responses are bytes to grpc-js; conversion.ts
 // and responses.ts decode and encode them, so that a malformed message gets an answer of ours.
-import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
+import { logVerbosity, Metadata, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock, Timer } from "../core/clock.js";
 import type { Logger } from "../core/log.js";
@@ -179,6 +179,8 @@ export class GrpcServer {
       call.emit("error", grpcStatusOf(error, this.#options.log, this.#options.onRefused));
       return;
     }
+    // Some clients, such as tonic's, give their stream out only with the first headers, and may send `open` after that.
+    call.sendMetadata(new Metadata());
     const principal = principalOf(call);
     const traceParent = traceParentOf(call.metadata);
     const stream = serveTrajectory(call, principal, { ...this.#streamOptions, traceParent });

@@ -62,6 +62,20 @@ test("results come back on the stream, and a half-close ends it OK after they we
     assert.equal(service.directory.seen.at(-1), "halfClose");
   }));
 
+test("headers come at once: a client may wait for them before it opens", () =>
+  withService(
+    async ({ address }) => {
+      const { client, run } = rawClient(address);
+      const call = run();
+      call.on("error", () => {});
+      await once(call, "metadata");
+      call.cancel();
+      client.close();
+    },
+    // No heartbeat brings them.
+    { clock: new FakeClock() },
+  ));
+
 test("opened says who the server is and what it allows", () =>
   withService(async (service) => {
     const stream = new TestStream(service.client);
