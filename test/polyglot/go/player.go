@@ -66,22 +66,22 @@ func (player *player) onStream(stream *stream, step step) error {
 	switch step.Op {
 	case "open":
 		frame := &pb.RunTrajectoryRequest_Open{Open: openFrame(step, player.trajectoryID, player.resumeToken)}
-		return stream.Send(&pb.RunTrajectoryRequest{Frame: frame})
+		return stream.send(&pb.RunTrajectoryRequest{Frame: frame})
 	case "call":
 		call, err := toolCall(step)
 		if err != nil {
 			return err
 		}
-		return stream.Send(&pb.RunTrajectoryRequest{Frame: &pb.RunTrajectoryRequest_Call{Call: call}})
+		return stream.send(&pb.RunTrajectoryRequest{Frame: &pb.RunTrajectoryRequest_Call{Call: call}})
 	case "cancel":
 		frame := &pb.RunTrajectoryRequest_Cancel{Cancel: &pb.Cancel{UniqId: step.UniqID}}
-		return stream.Send(&pb.RunTrajectoryRequest{Frame: frame})
+		return stream.send(&pb.RunTrajectoryRequest{Frame: frame})
 	case "ack":
 		frame := &pb.RunTrajectoryRequest_Ack{Ack: &pb.Ack{UniqIds: step.UniqIDs}}
-		return stream.Send(&pb.RunTrajectoryRequest{Frame: frame})
+		return stream.send(&pb.RunTrajectoryRequest{Frame: frame})
 	case "release":
 		frame := &pb.RunTrajectoryRequest_Release{Release: &pb.Release{ResetWorkspace: step.ResetWorkspace}}
-		return stream.Send(&pb.RunTrajectoryRequest{Frame: frame})
+		return stream.send(&pb.RunTrajectoryRequest{Frame: frame})
 	case "half_close":
 		return stream.CloseSend()
 	case "cut":

@@ -26,6 +26,14 @@ type stream struct {
 	err      error // why it ended; nil: with OK
 }
 
+// Of a stream that the server has ended, Send says only EOF: why it ended is for the steps that read.
+func (stream *stream) send(request *pb.RunTrajectoryRequest) error {
+	if err := stream.Send(request); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
 type channel struct {
 	uniqID string
 	name   string
