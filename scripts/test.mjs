@@ -1,6 +1,6 @@
 // `npm test`: node scripts/test.mjs SUITE... [--only=WORD,WORD] [flags for node --test]. A suite is a folder of test/; its
 // *.test.ts files, with --only those whose name has a word of it, run under Node's own test runner: in a pure suite as many
-// at once as there are processors, else two at once, since they wait most of their time.
+// at once as there are processors, else two at once, since they wait most of their time; some attacks run alone.
 // A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
 // SUITE_SIZE=whole runs every attack at every isolation level, and every fault and the random scripts at full size.
 import { spawn, spawnSync } from "node:child_process";
@@ -12,6 +12,8 @@ import { attackTable } from "./attack-table.mjs";
 import { filesIn, prepare, root } from "./prepare.mjs";
 
 const PURE = new Set(["unit", "sim"]);
+/** Attacks that take all that a machine has, which no other test could bear beside itself. */
+const ALONE = new Set(["disk", "flood", "fork-bomb", "memory", "neighbours", "race", "thousand"]);
 const SANDBOX_IMAGE = "switchyard-sandbox:latest";
 const isWhole = process.env.SUITE_SIZE === "whole";
 // For one test, and for one file; the longest test waits out a call of 45 s, the whole ones run 1,000 scripts. Attacks
@@ -87,9 +89,24 @@ async function runSuite(suite, settings = {}) {
   const files = existsSync(folder) ? filesIn(folder).filter(isWanted) : [];
   if (files.length === 0)
     throw new Error(`suite ${suite} has no files test/${suite}/**/*.test.ts of ${only.join(" or ")}`);
-  const concurrency = PURE.has(suite) ? availableParallelism() : 2;
-  const timeoutMs = LONG[suite] ?? TEST_TIMEOUT_MS;
   console.log(`\n== ${suite} (${files.length} files)`);
+  const isAlone = (file) => suite === "adversarial" && ALONE.has(basename(file, ".test.ts"));
+  const parts = [
+    { files: files.filter((file) => !isAlone(file)), concurrency: PURE.has(suite) ? availableParallelism() : 2 },
+    { files: files.filter(isAlone), concurrency: 1 },
+  ];
+  let code = 0;
+  const counts = new Map();
+  for (const part of parts.filter((each) => each.files.length > 0)) {
+    const result = await runFiles(suite, part, settings);
+    code ||= result.code;
+    for (const [name, count] of result.counts) counts.set(name, (counts.get(name) ?? 0) + count);
+  }
+  return { code, counts };
+}
+
+function runFiles(suite, { files, concurrency }, settings) {
+  const timeoutMs = LONG[suite] ?? TEST_TIMEOUT_MS;
   const command = [
     ...["--import", "tsx", "--enable-source-maps", "--test", "--test-reporter=spec"],
     ...[`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`],
