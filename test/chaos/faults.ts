@@ -1,7 +1,7 @@
 // The faults of a chaos run, drawn from its seed: each kind at its own pace.
 import { setTimeout as pause } from "node:timers/promises";
+import type { Random } from "../../src/load/random.js";
 import { docker, processesOf } from "../support/docker-engine.js";
-import type { Random } from "../support/random.js";
 import type { Tally } from "./tally.js";
 import type { World } from "./world.js";
 

@@ -1,7 +1,7 @@
 // `npm run test:chaos [-- --seed N --minutes M]`: a random schedule of all faults under thousands of calls, on Docker. Prints
 // its seed, what happened, and a verdict; exit code 0 only if nothing was lost and nothing ran twice.
 import { parseArgs } from "node:util";
-import { Random } from "../support/random.js";
+import { Random } from "../../src/load/random.js";
 import { strike } from "./faults.js";
 import { Tally } from "./tally.js";
 import { lane } from "./traffic.js";

@@ -1,8 +1,8 @@
 // The calls of a chaos run: trajectories that live for some dozens of calls, one after another in each lane, and leave a
 // mark in their workspace for each.
 import type { SwitchyardClient, ToolResult, Trajectory } from "../../src/client/index.js";
+import type { Random } from "../../src/load/random.js";
 import { markedCommand, READ_MARKS } from "../support/fault-checker.js";
-import type { Random } from "../support/random.js";
 import type { Seen, Tally } from "./tally.js";
 
 const LEASE_S = 900;

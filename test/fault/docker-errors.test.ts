@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
+import { Random } from "../../src/load/random.js";
 import { CheckedTrajectory } from "../support/checked-trajectory.js";
 import { ContainerWatch, containersOf, startDocker } from "../support/docker-engine.js";
 import { DockerProxy, type Fails } from "../support/docker-proxy.js";
-import { Random } from "../support/random.js";
 import { bySize } from "../support/suite-size.js";
 
 const TRAJECTORIES = bySize(12, 60);

@@ -9,8 +9,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { status as GrpcCode } from "@grpc/grpc-js";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
 import { RunTrajectoryRequest } from "../../src/gen/switchyard/v1/trajectory.js";
+import { Random } from "../../src/load/random.js";
 import { type LiveService, startLive } from "../support/live-service.js";
-import { Random } from "../support/random.js";
 import { bySize } from "../support/suite-size.js";
 import type { TrajectoryClient } from "../support/trajectory-client.js";
 

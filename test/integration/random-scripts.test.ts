@@ -2,7 +2,7 @@
 // through the lasting shell against one bash that is fed the same commands. SCRIPT_SEED repeats a run.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Random } from "../support/random.js";
+import { Random } from "../../src/load/random.js";
 import { randomScript } from "../support/random-script.js";
 import { ShellBench } from "../support/shell-bench.js";
 import { bySize } from "../support/suite-size.js";

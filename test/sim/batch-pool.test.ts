@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { messageOf } from "../../src/core/errors.js";
+import { Random } from "../../src/load/random.js";
 import { World } from "../support/batch-pool-world.js";
-import { Random } from "../support/random.js";
 
 const TRAJECTORIES = 200;
 const SEEDS = [1, 2, 3, 4];

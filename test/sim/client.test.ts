@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ToolResult } from "../../src/client/tool-result.js";
 import { Trajectory } from "../../src/client/trajectory.js";
+import { Random } from "../../src/load/random.js";
 import { FakeClock } from "../support/fake-clock.js";
 import { ModelServer } from "../support/model-server.js";
-import { Random } from "../support/random.js";
 
 const CALLS = 1_000;
 const SEEDS = [1, 2, 3, 4];

@@ -5,12 +5,12 @@ import type { Runner } from "../../src/backend/backend.js";
 import { Batcher, type Submitted } from "../../src/batch/batcher.js";
 import { messageOf, SwitchyardError } from "../../src/core/errors.js";
 import type { CallStatus, Outcome } from "../../src/core/outcome.js";
+import type { Random } from "../../src/load/random.js";
 import { Pool } from "../../src/pool/pool.js";
 import type { LeasedSlot } from "../../src/pool/slot.js";
 import { FakeBackend, SILENT } from "./fake-backend.js";
 import { FakeClock } from "./fake-clock.js";
 import { bash, bindingOf, okOutcome } from "./outcomes.js";
-import type { Random } from "./random.js";
 import { TurnWatch } from "./turn-watch.js";
 
 const TIMEOUTS_S = [30, 60, 600];

@@ -4,7 +4,7 @@
 import { EventEmitter, once } from "node:events";
 import { createServer, connect as dial, type Server, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
-import { Random } from "./random.js";
+import { Random } from "../../src/load/random.js";
 
 /** `up` is from the client to the server. */
 export type Direction = "up" | "down";

@@ -1,6 +1,6 @@
 // Random bash scripts, from a seed: quotes, heredocs, subshells, functions, exits, signals, unicode, bytes that are no text,
 // and now and then what is no bash at all. What one prints depends on nothing but the script.
-import type { Random } from "./random.js";
+import type { Random } from "../../src/load/random.js";
 
 const WORDS = [
   "plain",

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { RunnerFrame } from "../../src/gen/switchyard/runner/v1/runner.js";
 import { OUTPUT_CHUNK_BYTES, OUTPUT_WINDOW_BYTES, OUTPUT_WINDOW_FRAMES } from "../../src/link/output-window.js";
+import { Random } from "../../src/load/random.js";
 import { LiveOutput } from "../../src/runner/live-output.js";
 import { OutputRing } from "../../src/runner/output-ring.js";
 import { FakeClock } from "../support/fake-clock.js";
-import { Random } from "../support/random.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

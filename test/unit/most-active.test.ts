@@ -1,8 +1,8 @@
 // Which trajectories a watcher is shown.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Random } from "../../src/load/random.js";
 import { mostActive } from "../../src/trajectory/most-active.js";
-import { Random } from "../support/random.js";
 
 const item = (isBusy: boolean, lastMs: number) => ({ activity: { isBusy, lastMs } });
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toUSVString } from "node:util";
+import { Random } from "../../src/load/random.js";
 import { OutputCollector } from "../../src/runner/output-collector.js";
 import { outputText } from "../../src/runner/output-text.js";
-import { Random } from "../support/random.js";
 
 const CHARS_MAX = 1000;
 const NOTE = /\n\[\.\.\. (\d+) bytes missing \.\.\.\]\n/;

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { messageOf, SwitchyardError } from "../../src/core/errors.js";
+import { Random } from "../../src/load/random.js";
 import type { PoolLimits } from "../../src/pool/limits.js";
 import { Pool } from "../../src/pool/pool.js";
 import type { LeasedSlot } from "../../src/pool/slot.js";
 import { FakeBackend, type FakeBehaviour, type FakeContainer, SILENT } from "../support/fake-backend.js";
 import { FakeClock, settled } from "../support/fake-clock.js";
 import { bindingOf } from "../support/outcomes.js";
-import { Random } from "../support/random.js";
 
 function setUp(limits: Partial<PoolLimits> = {}, behaviour: Partial<FakeBehaviour> = {}) {
   const clock = new FakeClock();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Random } from "../../src/load/random.js";
 import { PrincipalQueue } from "../../src/pool/principal-queue.js";
-import { Random } from "../support/random.js";
 
 function drain<T>(queue: PrincipalQueue<T>): T[] {
   const served: T[] = [];

@@ -1,7 +1,7 @@
 // The generator of random scripts draws all that it is there to draw, and the same from the same seed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Random } from "../support/random.js";
+import { Random } from "../../src/load/random.js";
 import { randomScript } from "../support/random-script.js";
 
 const SCRIPTS = Array.from({ length: 1000 }, (_, seed) => randomScript(new Random(seed), { ends: true }));
