@@ -3,7 +3,7 @@
 // Exit code 0 only if the median p99 with the sleeper is at most twice the one without.
 import { parseArgs } from "node:util";
 import { SwitchyardClient, type Trajectory } from "../../src/client/index.js";
-import { backendOf, Server } from "../demo/server.js";
+import { backendOf, Server } from "../server.js";
 
 const NEIGHBOURS = 9;
 const ROUNDS = 5;

@@ -8,7 +8,7 @@ import { SwitchyardClient, type Trajectory } from "../../src/client/index.js";
 import { ToolCall } from "../../src/gen/switchyard/v1/call.js";
 import { ToolExecutorServiceClient } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import { Open } from "../../src/gen/switchyard/v1/trajectory.js";
-import { backendOf, Server } from "../demo/server.js";
+import { backendOf, Server } from "../server.js";
 import { median, percentile, table } from "./figures.js";
 
 const READERS = 50;

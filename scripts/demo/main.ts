@@ -4,11 +4,11 @@ import { parseArgs } from "node:util";
 import { SwitchyardClient } from "../../src/client/index.js";
 import { SEARCH_PATH } from "../../src/runner/sandbox/launcher.js";
 import { needPrograms } from "../need-programs.js";
+import { type Backend, backendOf, Server } from "../server.js";
 import { cacheFolder, fetchSources, type Sources } from "./fetch.js";
 import { PROJECTS, type Project } from "./projects.js";
 import { Agent, type Job } from "./repair.js";
 import { type Outcome, Progress, printReport } from "./report.js";
-import { type Backend, backendOf, Server } from "./server.js";
 
 const USAGE = `Usage: npm run demo -- [--backend auto|docker|process]
 

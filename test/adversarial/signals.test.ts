@@ -12,7 +12,8 @@ const MERCILESS = {
 
 /** Both have a process in the background; the attacker's must die, or the attack hit nothing. */
 async function strike(arena: Arena, command: string): Promise<string> {
-  const start = "setsid -f sleep 900 >/dev/null 2>&1; pgrep -u $(id -u) -nx sleep";
+  // Not before it is what it is to be: a fork that has not yet become `sleep` is found by no name.
+  const start = "setsid sleep 900 >/dev/null 2>&1 & until grep -qx sleep /proc/$!/comm; do sleep 0.01; done; echo $!";
   const [own, others] = [await arena.hostile(start), await arena.harmless(start)];
   const slot = await arena.slotAfter((attacker) => attacker.bash(command, { timeout: seconds(60) }));
   assert.equal(await arena.harmless(`kill -0 ${others} && echo lives`), "lives", "the neighbour's process");

@@ -1,4 +1,4 @@
-// The server that the demo talks to: a `switchyard serve` of its own, on a free port, ended by SIGTERM.
+// The server that a demo or a bench talks to: a `switchyard serve` of its own, on a free port, ended by SIGTERM.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { dirname, join } from "node:path";
@@ -16,7 +16,7 @@ export function backendOf(value: string): Backend {
   return backend;
 }
 
-const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
+const COMMAND = join(dirname(dirname(fileURLToPath(import.meta.url))), "dist/src/cli/main.js");
 const READY = /^switchyard ready on (\S+), backend (\S+), (\d+) slots$/;
 const START_MAX_MS = 120_000;
 const STOP_MAX_MS = 60_000;
@@ -39,9 +39,12 @@ export class Server {
     this.#logTail = logTail;
   }
 
-  /** Resolves when the server has printed its ready line; rejects with what it logged when it ends before. */
-  static async start(backend: Backend, signal: AbortSignal): Promise<Server> {
-    const args = ["serve", "--listen", "127.0.0.1:0", "--backend", backend];
+  /**
+   * Resolves when the server has printed its ready line; rejects with what it logged when it ends before. `flags` are
+   * further ones of `serve`.
+   */
+  static async start(backend: Backend, signal: AbortSignal, flags: readonly string[] = []): Promise<Server> {
+    const args = ["serve", "--listen", "127.0.0.1:0", "--backend", backend, ...flags];
     const child = spawn(process.execPath, [COMMAND, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     const closed = once(child, "close");
     closed.catch(() => {});
@@ -67,6 +70,10 @@ export class Server {
       child.kill("SIGKILL");
       throw error;
     }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   /** The last lines that it logged. */

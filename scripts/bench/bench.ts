@@ -1,0 +1,79 @@
+// What the rows of `npm run bench` measure with: servers, and loads from processes of their own.
+import { execFile } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { stringify } from "yaml";
+import type { Report } from "../../src/load/report.js";
+import { Server } from "../server.js";
+import type { Bench } from "./row.js";
+
+const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
+/** The pool of most rows: 64 slots that are always there. */
+const POOL = { slots_per_container: 32, min_containers: 2, max_containers: 2, isolation: "namespace", pids: 16_384 };
+/** Until V8 has compiled what every call runs through, in the server, its runners and its client. */
+const WARM_UP = ["--streams", "64", "--duration", "1s", "--warm-up", "9s"];
+const RUN_MAX_MS = 300_000;
+
+export interface BenchSettings {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
+
+export class DockerBench implements Bench {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  #server: Promise<Server> | undefined;
+  #files = 0;
+
+  constructor({ rounds, seconds, folder, signal }: BenchSettings) {
+    this.rounds = rounds;
+    this.seconds = seconds;
+    this.folder = folder;
+    this.signal = signal;
+  }
+
+  server(): Promise<Server> {
+    this.#server ??= this.#warm();
+    return this.#server;
+  }
+
+  startServer(settings: object): Promise<Server> {
+    const file = this.#file("yaml");
+    writeFileSync(file, stringify({ pools: { default: POOL }, ...settings }));
+    return Server.start("docker", this.signal, ["--config", file]);
+  }
+
+  async load({ address, pid }: Pick<Server, "address" | "pid">, flags: readonly string[]): Promise<Report> {
+    const json = this.#file("json");
+    const target = ["--server", address, "--server-pid", String(pid)];
+    const args = [COMMAND, "bench", ...target, "--json", json, ...flags];
+    await promisify(execFile)(process.execPath, args, { timeout: RUN_MAX_MS, signal: this.signal });
+    return JSON.parse(readFileSync(json, "utf8")) as Report;
+  }
+
+  say(text: string): void {
+    process.stderr.write(`bench: ${text}\n`);
+  }
+
+  /** Ends the shared server. */
+  async end(): Promise<void> {
+    await (await this.#server?.catch(() => undefined))?.stop();
+  }
+
+  async #warm(): Promise<Server> {
+    const server = await this.startServer({});
+    await this.load(server, WARM_UP);
+    return server;
+  }
+
+  #file(kind: string): string {
+    this.#files += 1;
+    return join(this.folder, `${this.#files}.${kind}`);
+  }
+}
