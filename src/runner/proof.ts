@@ -79,6 +79,6 @@ async function inTrialSlot(kind: SandboxKind, settings: Settings, command: strin
     if (seen.status !== "OK") throw new Error(`${seen.error}: ${seen.output}`);
     return seen.output;
   } finally {
-    await slot.close();
+    await slot.end();
   }
 }

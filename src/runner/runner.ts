@@ -77,7 +77,7 @@ export class Runner {
     clearTimeout(this.#grace);
     this.#watch?.stop();
     const slots = this.#places.map(({ slot }) => slot);
-    const closed = await Promise.allSettled(slots.map((slot) => slot.close()));
+    const closed = await Promise.allSettled(slots.map((slot) => slot.end()));
     for (const result of closed) if (result.status === "rejected") this.surroundings.log(String(result.reason));
     await Promise.allSettled(slots.map((slot) => slot.deleted()));
     this.surroundings.exit(code);

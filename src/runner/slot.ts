@@ -1,22 +1,30 @@
-// One slot: a workspace and the sandbox around it, entered when the slot opens and destroyed when it closes.
+// One slot: a workspace and the sandbox around it, entered when the slot opens and destroyed when it closes. Where the sandbox
+// has a warden, that stays, and what is entered and destroyed is its cell.
 //
 //   closed ─open→ opening ─→ open ─close→ closing ─→ closed
 //                    └────────┴─ sandbox died ─→ failed ─close→ closing
 //
 // Invariant: `closed` means verified: no process of the slot lives, and its folder is out of every later sandbox's reach.
-import { randomBytes } from "node:crypto";
-import { chownSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { systemClock, type Timer } from "../core/clock.js";
 import { Patience } from "../core/patience.js";
-import { removeTree } from "../core/remove-tree.js";
+import { SlotFolders } from "./sandbox/folders.js";
+import type { Home } from "./sandbox/home.js";
 import { Launcher, SEARCH_PATH } from "./sandbox/launcher.js";
+import { Program } from "./sandbox/program.js";
 import type { Lasting, Run, RunFields } from "./sandbox/run.js";
-import { runFolder, type SandboxKind, type SlotLimits, sandboxEntry, workspaceFolder } from "./sandbox/sandbox.js";
+import {
+  channelFolder,
+  runFolder,
+  type SandboxEntry,
+  type SandboxKind,
+  type SlotLimits,
+  sandboxEntry,
+} from "./sandbox/sandbox.js";
 import { type ShellRun, SlotShell } from "./sandbox/shell.js";
 import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
 import { noTmux, type TmuxMemory } from "./sandbox/tmux-memory.js";
+import { Warden } from "./sandbox/warden.js";
 import { NO_WEIGHT, type Weight } from "./sandbox/weight.js";
 
 export interface SlotSettings {
@@ -38,6 +46,8 @@ type State = "closed" | "opening" | "open" | "failed" | "closing";
 
 /** How long a killed sandbox may take to be gone before the slot counts as unclean, while no other one ends either. */
 const DEATH_MS_MAX = 10_000;
+/** Until a launcher runs: many sandboxes may be made at once. Less than the server waits for an open slot. */
+const START_MS_MAX = 25_000;
 
 export function patienceWithSandboxes(): Patience {
   return new Patience(systemClock, DEATH_MS_MAX);
@@ -45,6 +55,8 @@ export function patienceWithSandboxes(): Patience {
 
 export class Slot {
   #state: State = "closed";
+  #entry: SandboxEntry | undefined;
+  #warden: Warden | undefined;
   #launcher: Launcher | undefined;
   #shell: SlotShell | undefined;
   #env: Readonly<Record<string, string>> = {};
@@ -52,15 +64,18 @@ export class Slot {
   #workspace = "";
   #run = "";
   #leased = false;
-  #deleting: Promise<void> = Promise.resolve();
-  readonly folder: string;
+  readonly #folders: SlotFolders;
 
   constructor(
     readonly name: string,
     private readonly settings: SlotSettings,
     private readonly onFailed: (why: string) => void,
   ) {
-    this.folder = join(settings.slotsFolder, name);
+    this.#folders = new SlotFolders(name, settings);
+  }
+
+  get folder(): string {
+    return this.#folders.folder;
   }
 
   get uid(): number | undefined {
@@ -93,9 +108,11 @@ export class Slot {
   async open(): Promise<void> {
     if (this.#state !== "closed") throw new Error(`slot ${this.name} is ${this.#state}, not closed`);
     this.#state = "opening";
-    this.#makeFolders();
-    const entry = sandboxEntry({ ...this.settings, folder: this.folder });
-    const launcher = new Launcher(entry, runFolder(this.folder));
+    const until = performance.now() + START_MS_MAX;
+    this.#entry ??= sandboxEntry({ ...this.settings, folder: this.folder });
+    const entry = this.#entry;
+    const home = await this.#enter(entry);
+    const launcher = new Launcher(home, runFolder(this.folder));
     this.#launcher = launcher;
     this.#shell = undefined;
     this.#tmux = noTmux();
@@ -105,7 +122,7 @@ export class Slot {
     this.#leased = false;
     void launcher.died.then((why) => this.#sandboxDied(launcher, why));
     try {
-      await launcher.prepare();
+      await launcher.prepare(until - performance.now());
     } catch {
       throw new Error(`sandbox did not start: ${await launcher.died}`);
     }
@@ -163,19 +180,39 @@ export class Slot {
     if (this.#state === "closed") return;
     this.#state = "closing";
     if (this.#launcher) await this.#endSandbox(this.#launcher);
+    else await this.#endWarden();
     this.#launcher = undefined;
-    await this.#deleting;
-    const trash = join(this.settings.slotsFolder, `deleted-${randomBytes(8).toString("hex")}`);
-    renameSync(this.folder, trash);
-    // Out of reach already; the deletion itself keeps nobody waiting but the slot's next close.
-    this.#deleting = removeTree(trash);
-    this.#deleting.catch(() => undefined);
+    await this.#folders.wipe();
     this.#state = "closed";
+  }
+
+  /** Closes it for good. */
+  async end(): Promise<void> {
+    try {
+      await this.close();
+    } finally {
+      await this.#endWarden();
+    }
   }
 
   /** Waits until what closed slots left is deleted; rejects when it could not be. */
   deleted(): Promise<void> {
-    return this.#deleting;
+    return this.#folders.deleted;
+  }
+
+  async #enter(entry: SandboxEntry): Promise<Home> {
+    if (!entry.isWrapped) {
+      this.#folders.makeFresh();
+      return new Program(entry);
+    }
+    if (!this.#warden || this.#warden.isGone) {
+      this.#folders.makeLasting();
+      this.#warden = new Warden(entry, channelFolder(this.folder));
+    }
+    this.#folders.makeFresh();
+    const warden = this.#warden;
+    const late = setTimeout(() => warden.destroy(), START_MS_MAX);
+    return warden.open().finally(() => clearTimeout(late));
   }
 
   async #endSandbox(launcher: Launcher): Promise<void> {
@@ -185,6 +222,17 @@ export class Slot {
     }
     launcher.destroy();
     await inTime(patience, launcher.died, "the sandbox does not end");
+    // A warden that lives has looked.
+    if (!this.#warden || this.#warden.isGone) await this.#becomeEmpty();
+    patience.done();
+  }
+
+  async #endWarden(): Promise<void> {
+    const { patience } = this.settings;
+    if (!this.#warden) return;
+    this.#warden.destroy();
+    await inTime(patience, this.#warden.gone, "the sandbox does not end");
+    this.#warden = undefined;
     await this.#becomeEmpty();
     patience.done();
   }
@@ -203,24 +251,11 @@ export class Slot {
         const left = kind === "uid" ? remainsOf(uid) : processesOf(uid).map((pid) => `process ${pid}`);
         if (left.length === 0) return;
         if (isOver) throw new Error(`the slot left behind: ${left.slice(0, 20).join(", ")}`);
-        await setTimeout(10);
+        await pause(10);
       }
     } finally {
       limit.cancel();
     }
-  }
-
-  #makeFolders(): void {
-    rmSync(this.folder, { recursive: true, force: true });
-    mkdirSync(this.folder, { recursive: true, mode: 0o711 });
-    const { kind, uid } = this.settings;
-    const [workspace, run] = [workspaceFolder(this.folder), runFolder(this.folder)];
-    mkdirSync(workspace, { mode: 0o700 });
-    // Where the launcher runs as the runner's user, its folder is nobody else's; commands only pass through.
-    mkdirSync(run, { mode: uid !== undefined && kind !== "namespace" ? 0o711 : 0o700 });
-    if (uid === undefined) return;
-    chownSync(workspace, uid, uid);
-    if (kind === "namespace") chownSync(run, uid, uid);
   }
 
   #sandboxDied(launcher: Launcher, why: string): void {

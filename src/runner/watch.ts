@@ -1,8 +1,7 @@
 // Looks once a second at what the kernel does not bound for us: the memory of each slot, and the size of its workspace in
 // bytes and in files; and remembers when the container's memory limit last killed something.
-import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { promisify } from "node:util";
+import { diskUsage } from "./disk-usage.js";
 import { statusOf, userIn } from "./sandbox/sweep.js";
 import type { Weight } from "./sandbox/weight.js";
 
@@ -97,8 +96,9 @@ export class Watch {
     this.#measuring = true;
     const began = performance.now();
     for (const slot of slots) {
-      const bytes = (await diskUsage(slot.folder, "-B1")) + slot.weight.disk;
-      const files = await diskUsage(slot.folder, "--inodes");
+      const usage = await diskUsage(slot.folder);
+      const { files } = usage;
+      const bytes = usage.bytes + slot.weight.disk;
       if (!slot.isLeased) continue;
       if (bytes > this.limits.workspaceBytes) slot.overForGood(`its workspace holds ${bytes} bytes`);
       else if (files > this.limits.workspaceBytes / BYTES_PER_FILE) {
@@ -144,16 +144,6 @@ function total(memories: Iterable<Memory>): Memory {
     sum.shared = Math.max(sum.shared, shared);
   }
   return sum;
-}
-
-/** Allocated bytes, or files; 0 when it cannot be measured, as while the slot is being wiped. */
-async function diskUsage(folder: string, unit: "-B1" | "--inodes"): Promise<number> {
-  try {
-    const { stdout } = await promisify(execFile)("du", ["-s", "-x", unit, folder]);
-    return Number.parseInt(stdout, 10) || 0;
-  } catch {
-    return 0;
-  }
 }
 
 /** Kills by the memory limit so far, from whichever version of cgroups is there. */

@@ -52,7 +52,7 @@ export class ShellBench {
   }
 
   async close(): Promise<void> {
-    await this.#slot.close();
+    await this.#slot.end();
     await this.#slot.deleted();
     rmSync(this.#folder, { recursive: true, force: true });
   }

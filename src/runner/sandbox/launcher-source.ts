@@ -1,5 +1,5 @@
-// The launcher: a small Perl program that lives inside a slot's sandbox from slot open to slot close, as its pid 1 where
-// the sandbox has pids of its own. It starts what the runner asks for, reports exact wait statuses, reaps orphans, and
+// The launcher: a small Perl program that lives inside a slot's sandbox from slot open to slot close, as pid 1 of a cell
+// where the sandbox has pids of its own (warden-source.ts). It starts what the runner asks for, reports exact wait statuses, reaps orphans, and
 // kills all that one call started. Perl because it is in every Debian-family base image, forks in a tenth of the time
 // that Node takes, and can tell exit 137 from SIGKILL, which no shell can. No module is loaded: the interpreter alone
 // is enough.
@@ -33,6 +33,7 @@
 
 import { constants } from "node:fs";
 import { TRANSFER_SOURCE } from "./transfer-source.js";
+import { WARDEN_SOURCE, WARDEN_SYSCALLS } from "./warden-source.js";
 import { WEIGH_SOURCE } from "./weight.js";
 
 // Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask, prlimit64,
@@ -50,6 +51,16 @@ export interface ProcessLimits {
   readonly fileBytes: number;
 }
 
+/** What a warden gives each cell. */
+export interface CellSpec {
+  readonly hasNetwork: boolean;
+  /** Of /tmp and /dev/shm, each. */
+  readonly scratchBytes: number;
+  readonly runBytes: number;
+  /** Of a workspace in memory; 0: it is the slot's folder. */
+  readonly workspaceBytes: number;
+}
+
 export interface LauncherSpec {
   /** The interpreter, with what must come before its own arguments. */
   readonly perl: readonly string[];
@@ -60,14 +71,21 @@ export interface LauncherSpec {
   /** The user that everything runs as which the launcher starts; absent: the launcher's own. */
   readonly uid?: number;
   readonly limits: ProcessLimits;
+  /** With it, the program is a warden's first. */
+  readonly cell?: CellSpec;
 }
 
 /** Command line of the launcher. */
-export function launcherCommand({ perl, runFolder, isAlone, uid = 0, limits }: LauncherSpec): string[] {
-  const syscalls = SYSCALLS[process.arch];
-  if (!syscalls) throw new Error(`no launcher for the ${process.arch} architecture; x64 and arm64 have one`);
+export function launcherCommand({ perl, runFolder, isAlone, uid = 0, limits, cell }: LauncherSpec): string[] {
+  const [syscalls, wardenSyscalls] = [SYSCALLS[process.arch], WARDEN_SYSCALLS[process.arch]];
+  if (!syscalls || !wardenSyscalls)
+    throw new Error(`no launcher for the ${process.arch} architecture; x64 and arm64 have one`);
   const numbers = [...syscalls, constants.O_DIRECTORY];
   const settings = [...numbers, isAlone ? 1 : 0, uid, limits.processes, limits.openFiles, limits.fileBytes];
+  if (cell) {
+    const { hasNetwork, scratchBytes, runBytes, workspaceBytes } = cell;
+    settings.push(hasNetwork ? 1 : 0, scratchBytes, runBytes, workspaceBytes, ...wardenSyscalls);
+  }
   return [...perl, "-e", BOOTSTRAP, runFolder, ...settings.map(String)];
 }
 
@@ -78,16 +96,18 @@ const BOOTSTRAP = `open my $f, "<&=${SOURCE_FD}"; my $p = do { local $/; <$f> };
 
 export const LAUNCHER_SOURCE = String.raw`
 my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $prlimit, $setgroups, $setresgid, $setresuid,
-  $statfs, $O_DIRECTORY, $is_alone, $uid, @limits) = @ARGV;
+  $statfs, $O_DIRECTORY, $is_alone, $uid, @settings) = @ARGV;
 $uid += 0;
+my (@limits) = splice(@settings, 0, 3);
 my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 0100, 0200, 04000, 010000000);
 my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
 my $SIGRTMAX = 64;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
+close_inherited();
+keep_cells(@settings) if @settings;
 $0 = 'switchyard-launcher';
 my $launcher = $$;
-close_inherited();
 # PR_SET_CHILD_SUBREAPER: orphans become ours; gVisor knows it not, and gives them to pid 1.
 my $adopter = syscall($prctl, 36, 1, 0, 0, 0) == 0 ? $$ : 1;
 my %limit;
@@ -444,6 +464,7 @@ sub write_all {
   return 1;
 }
 
+${WARDEN_SOURCE}
 ${TRANSFER_SOURCE}
 ${WEIGH_SOURCE}
 sub obey {

@@ -1,15 +1,12 @@
-// The runner's end of one launcher: starts it in its sandbox, hands requests to its armed children, and turns its lines
+// The runner's end of one launcher: hands requests to its armed children, and turns its lines
 // into the ends of runs.
 // Invariants: every run that was handed over ends exactly once, also when the launcher dies, lies or falls silent; what it
 // costs the runner is bounded, whoever has taken the launcher over.
-import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { ArmedChildren } from "./armed-children.js";
-import { killChildrenOf } from "./children.js";
 import { openFifo } from "./fifo.js";
-import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
+import type { Home } from "./home.js";
 import { Lingering } from "./lingering.js";
 import {
   type Armed,
@@ -21,7 +18,6 @@ import {
   requestOf,
   ticksSinceBoot,
 } from "./run.js";
-import type { SandboxEntry } from "./sandbox.js";
 import { NO_WEIGHT, readWeight, type Weight } from "./weight.js";
 
 /** Where programs are looked for, by the launcher and by the commands that it starts. */
@@ -31,16 +27,11 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const LINE_MAX = 4096;
 /** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
 const ANSWER_MS_MAX = 5_000;
-/** And until it runs: many sandboxes may be made at once. Less than the server waits for an open slot. */
-const START_MS_MAX = 25_000;
-/** How long the last lines of a dead launcher may take to be read, in milliseconds. */
-const LAST_LINES_MS = 200;
 /** What waitpid(2) can give. */
 const WAIT_STATUS = /^\d{1,5}$/;
 /** After so long what weighs is taken to have been killed. */
 const WEIGHING_MS_MAX = 10_000;
 export class Launcher {
-  readonly #process: ChildProcess;
   readonly #armed = new ArmedChildren(() => this.#tell("arm"));
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
@@ -51,51 +42,26 @@ export class Launcher {
   #weighingSinceMs = Number.NEGATIVE_INFINITY;
   #gone = false;
   #heard = "";
-  #lastWords = "";
+  /** What we held against it. */
+  readonly #complaints: string[] = [];
   /** Resolves with the reason when the launcher, and with it the sandbox, is gone. */
   readonly died: Promise<string>;
 
   /** `runFolder` is the run folder as the runner sees it. */
   constructor(
-    private readonly entry: SandboxEntry,
+    private readonly home: Home,
     private readonly runFolder: string,
   ) {
-    const [program = "", ...args] = entry.command;
-    this.#process = spawn(program, args, {
-      ...(entry.uid !== undefined && { uid: entry.uid, gid: entry.uid }),
-      cwd: "/",
-      env: { PATH: SEARCH_PATH },
-      stdio: ["pipe", "pipe", "pipe", "pipe"],
-    });
-    const source = this.#process.stdio[SOURCE_FD];
-    if (source instanceof Writable) source.on("error", () => undefined).end(LAUNCHER_SOURCE);
-    this.#process.stdin?.on("error", () => undefined);
-    this.#process.stdout?.on("data", (chunk: Buffer) => this.#hear(chunk));
-    this.#process.stderr?.on("data", (chunk: Buffer) => {
-      this.#lastWords = (this.#lastWords + chunk.toString("utf8")).slice(-2000);
-    });
-    this.died = new Promise((resolve) => {
-      const end = (how: string) => {
-        resolve(this.#lastWords.trim() ? `${how}: ${this.#lastWords.trim()}` : how);
-        this.#bury();
-      };
-      this.#process.once("error", (error) => end(error.message));
-      // Its last lines may still be on their way.
-      this.#process.once("exit", (code, signal) => {
-        const how = signal ? `killed by ${signal}` : `exit code ${code}`;
-        const late = setTimeout(() => end(how), LAST_LINES_MS);
-        this.#process.stdout?.once("close", () => {
-          clearTimeout(late);
-          end(how);
-        });
-        if (this.#process.stdout?.closed) end(how);
-      });
+    home.output.on("data", (chunk: Buffer) => this.#hear(chunk));
+    this.died = home.gone.then((how) => {
+      this.#bury();
+      return [how, ...this.#complaints].join("\n");
     });
   }
 
-  /** Resolves when a run can begin without delay. Rejects when the launcher died first. */
-  async prepare(): Promise<void> {
-    this.#armed.putBack(await this.#takeArmed(START_MS_MAX));
+  /** Resolves when a run can begin without delay. Rejects when the launcher died first, or was not ready in time. */
+  async prepare(limitMs: number): Promise<void> {
+    this.#armed.putBack(await this.#takeArmed(limitMs));
   }
 
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
@@ -160,19 +126,13 @@ export class Launcher {
     return this.#kill("killall", "all");
   }
 
-  /**
-   * Ends the launcher itself; with pids of its own, everything in its sandbox ends with it. `died` resolves after that:
-   * bubblewrap's outer process, which we wait for, ends only when the kernel has emptied the sandbox's pid namespace.
-   */
+  /** Ends the launcher itself; with pids of its own, everything in its sandbox ends with it. `died` resolves after that. */
   destroy(): void {
-    if (this.#gone) return;
-    const { pid } = this.#process;
-    const killed = this.entry.isWrapped && pid !== undefined ? killChildrenOf(pid) : 0;
-    if (killed === 0) this.#process.kill("SIGKILL");
+    if (!this.#gone) this.home.destroy();
   }
 
-  #giveUp(afterMs: number): void {
-    this.#lastWords += `\nno answer in ${afterMs / 1000} s`;
+  #giveUp(complaint: string): void {
+    this.#complaints.push(complaint);
     this.destroy();
   }
 
@@ -181,8 +141,7 @@ export class Launcher {
       const holder = openFifo(path, "write");
       void ended.then(() => holder.destroy());
     } catch (error) {
-      this.#lastWords += `\n${String(error)}`;
-      this.destroy();
+      this.#giveUp(String(error));
     }
   }
 
@@ -196,13 +155,13 @@ export class Launcher {
   }
 
   #tell(line: string): void {
-    this.#process.stdin?.write(`${line}\n`);
+    this.home.input.write(`${line}\n`);
   }
 
   #kill(request: string, id: string): Promise<void> {
     if (this.#gone) return Promise.resolve();
     return new Promise((resolve) => {
-      const late = setTimeout(() => this.#giveUp(ANSWER_MS_MAX), ANSWER_MS_MAX);
+      const late = setTimeout(() => this.#giveUp(noAnswerIn(ANSWER_MS_MAX)), ANSWER_MS_MAX);
       this.#kills.set(id, () => {
         clearTimeout(late);
         resolve();
@@ -213,7 +172,7 @@ export class Launcher {
 
   #takeArmed(limitMs = ANSWER_MS_MAX): Promise<Armed> {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
-    const late = setTimeout(() => this.#giveUp(limitMs), limitMs);
+    const late = setTimeout(() => this.#giveUp(noAnswerIn(limitMs)), limitMs);
     return this.#armed.take(this.#ends.size > this.#lasting).finally(() => clearTimeout(late));
   }
 
@@ -254,8 +213,7 @@ export class Launcher {
       this.#armed.add({ id, request: open("in", "write"), stdout: open("out", "read"), stderr: open("err", "read") });
     } catch (error) {
       for (const socket of opened) socket.destroy();
-      this.#lastWords += `\n${String(error)}`;
-      this.destroy();
+      this.#giveUp(String(error));
     }
   }
 
@@ -266,6 +224,10 @@ export class Launcher {
     for (const id of [...this.#ends.keys()]) settle(this.#ends, id, {});
     for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);
   }
+}
+
+function noAnswerIn(limitMs: number): string {
+  return `no answer in ${Math.round(limitMs / 100) / 10} s`;
 }
 
 function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: T): void {

@@ -1,13 +1,15 @@
 // What stands around a slot: its folders, the command line that enters its isolation once, and who its processes are.
 // The launcher is what runs inside.
 //
-//   namespace  bubblewrap: user, pid, mount, ipc, uts and net namespaces of its own, and a user of its own on the host
+//   namespace  bubblewrap: user, pid, mount, ipc, uts and net namespaces of its own, and a user of its own on the host; in it,
+//              for each opening of the slot, a cell (warden-source.ts)
 //   uid        a user of its own, who reaches no other slot's workspace
 //   container  nothing of its own: the container is the sandbox, and serves one trajectory
 //   none       nothing at all, for a server that may not choose users
 import { constants, readdirSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { launcherCommand, type ProcessLimits } from "./launcher-source.js";
+import { CHANNEL_FOLDER, SLOT_INSIDE, WARDEN_CAPABILITIES } from "./warden-source.js";
 
 /** The workspace as commands and file tools see it inside a sandbox of their own mounts. */
 const WORKSPACE_INSIDE = "/workspace";
@@ -46,7 +48,7 @@ export interface SandboxEntry {
   readonly command: readonly string[];
   /** Who runs the command; absent: the runner's user. */
   readonly uid?: number;
-  /** Whether the launcher is a child of what the command starts, in a pid namespace of its own. */
+  /** Whether the command starts a warden, as the child of what it starts and in a pid namespace of its own. */
   readonly isWrapped: boolean;
   /** Where commands find the workspace. */
   readonly workspace: string;
@@ -62,13 +64,24 @@ export function runFolder(slotFolder: string): string {
   return join(slotFolder, "run");
 }
 
+/** Where a warden and its runner meet. */
+export function channelFolder(slotFolder: string): string {
+  return join(slotFolder, CHANNEL_FOLDER);
+}
+
 /** How to enter the sandbox with a launcher in it. */
 export function sandboxEntry(spec: SandboxSpec): SandboxEntry {
   const { kind, perl, limits, folder, uid } = spec;
   const own = uid === undefined ? {} : { uid };
   if (kind === "namespace") {
     // Inside, the runner's own files are not to be seen, so the interpreter is the image's.
-    const launcher = launcherCommand({ perl: ["perl"], runFolder: RUN_INSIDE, isAlone: true, limits });
+    const cell = {
+      hasNetwork: spec.allowNetwork,
+      scratchBytes: limits.scratchBytes,
+      runBytes: RUN_BYTES,
+      workspaceBytes: limits.workspaceInMemory ? limits.workspaceBytes : 0,
+    };
+    const launcher = launcherCommand({ perl: ["perl"], runFolder: RUN_INSIDE, isAlone: true, limits, cell });
     const command = ["bwrap", ...namespaceArguments(spec), ...launcher];
     return { command, workspace: WORKSPACE_INSIDE, run: RUN_INSIDE, isWrapped: true, ...own };
   }
@@ -78,29 +91,21 @@ export function sandboxEntry(spec: SandboxSpec): SandboxEntry {
 }
 
 function namespaceArguments(spec: SandboxSpec): string[] {
-  const { limits, folder } = spec;
   return [
     ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...(spec.allowNetwork ? [] : ["--unshare-net"]),
     ...["--uid", UID_INSIDE, "--gid", UID_INSIDE, "--hostname", "slot"],
-    // As pid 1 the launcher is out of reach of `kill -9 -1`, and its end is the end of every process in the slot.
+    // The end of the warden, which is pid 1, is the end of every process in the slot.
     ...["--die-with-parent", "--as-pid-1"],
+    ...WARDEN_CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
     ...systemMounts(spec.hidden),
     ...["--proc", "/proc", "--dev", "/dev"],
-    ...scratch("/tmp", "1777", limits.scratchBytes),
-    ...scratch("/run", "0755", RUN_BYTES),
-    ...scratch("/dev/shm", "1777", limits.scratchBytes),
-    ...(limits.workspaceInMemory
-      ? scratch(WORKSPACE_INSIDE, "0700", limits.workspaceBytes)
-      : ["--bind", workspaceFolder(folder), WORKSPACE_INSIDE]),
-    ...["--bind", runFolder(folder), RUN_INSIDE],
+    // Where a cell mounts what is its own.
+    ...["/tmp", "/run", "/dev/shm", WORKSPACE_INSIDE].flatMap((path) => ["--dir", path]),
+    ...["--bind", spec.folder, SLOT_INSIDE],
     // The rest of /dev is a tmpfs that bubblewrap gives no size.
-    ...["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORKSPACE_INSIDE, "--"],
+    ...["--remount-ro", "/dev", "--remount-ro", "/", "--"],
   ];
-}
-
-function scratch(path: string, mode: string, bytes: number): string[] {
-  return ["--perms", mode, "--size", String(bytes), "--tmpfs", path];
 }
 
 /** The system, read-only, entry by entry: a bind of / itself would bring the other slots' folders along. */

@@ -1,0 +1,67 @@
+// What a folder holds on disk, as du(1) counts it. Processes of the slot may change it meanwhile, and may have made it larger
+// than a loop should wait for: what holds few entries is looked at here, at once, and anything else by du itself.
+import { execFile } from "node:child_process";
+import { type Dir, lstatSync, opendirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+export interface DiskUsage {
+  /** Allocated. */
+  readonly bytes: number;
+  /** Folders too. */
+  readonly files: number;
+}
+
+/** So many are looked at in half a millisecond. */
+const ENTRIES_MAX = 32;
+/** What stat(2) counts in. */
+const BLOCK_BYTES = 512;
+
+/** Zeros when it cannot be measured, as while the slot is being wiped. */
+export async function diskUsage(folder: string): Promise<DiskUsage> {
+  const few = usageOfFew(folder);
+  if (few) return few;
+  return { bytes: await countedByDu(folder, "-B1"), files: await countedByDu(folder, "--inodes") };
+}
+
+/** Undefined when it holds more than a few entries. */
+function usageOfFew(folder: string): DiskUsage | undefined {
+  const folders = [folder];
+  let [bytes, files] = [0, 0];
+  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+    const path = next;
+    try {
+      bytes += lstatSync(path).blocks * BLOCK_BYTES;
+      files += 1;
+      for (const entry of entriesOf(opendirSync(path))) {
+        if (files + folders.length >= ENTRIES_MAX) return undefined;
+        if (entry.isDirectory()) folders.push(join(path, entry.name));
+        else {
+          bytes += lstatSync(join(path, entry.name)).blocks * BLOCK_BYTES;
+          files += 1;
+        }
+      }
+    } catch {
+      return undefined;
+    }
+  }
+  return { bytes, files };
+}
+
+/** One at a time, so that nobody waits for a folder of a million. */
+function* entriesOf(folder: Dir) {
+  try {
+    for (let entry = folder.readSync(); entry; entry = folder.readSync()) yield entry;
+  } finally {
+    folder.closeSync();
+  }
+}
+
+async function countedByDu(folder: string, unit: "-B1" | "--inodes"): Promise<number> {
+  try {
+    const { stdout } = await promisify(execFile)("du", ["-s", "-x", unit, folder]);
+    return Number.parseInt(stdout, 10) || 0;
+  } catch {
+    return 0;
+  }
+}
