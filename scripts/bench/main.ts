@@ -28,10 +28,20 @@ import {
   writeRun,
 } from "./results.js";
 import type { Row } from "./row.js";
+import { row as agentMix } from "./rows/agent-mix.js";
 import { row as idleLatency } from "./rows/idle-latency.js";
+import { row as referenceFidelity } from "./rows/reference-fidelity.js";
+import { row as referenceIdle } from "./rows/reference-idle.js";
+import { row as referenceThroughput } from "./rows/reference-throughput.js";
 
 /** Those of one table row that has several numbers stand together. */
-const ROWS: readonly (Row | readonly Row[])[] = [idleLatency];
+const ROWS: readonly (Row | readonly Row[])[] = [
+  idleLatency,
+  referenceThroughput,
+  referenceIdle,
+  agentMix,
+  referenceFidelity,
+];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
