@@ -28,15 +28,30 @@ import {
   writeRun,
 } from "./results.js";
 import type { Row } from "./row.js";
+import { row as agentMix } from "./rows/agent-mix.js";
 import { row as dockerExec } from "./rows/docker-exec.js";
 import { row as idleLatency } from "./rows/idle-latency.js";
 import { row as neighbours } from "./rows/neighbours.js";
 import { row as output } from "./rows/output.js";
+import { row as referenceFidelity } from "./rows/reference-fidelity.js";
+import { row as referenceIdle } from "./rows/reference-idle.js";
+import { row as referenceThroughput } from "./rows/reference-throughput.js";
 import { row as slotMemory } from "./rows/slot-memory.js";
 import { row as throughput } from "./rows/throughput.js";
 
 /** Those of one table row that has several numbers stand together. */
-const ROWS: readonly (Row | readonly Row[])[] = [idleLatency, throughput, dockerExec, neighbours, output, slotMemory];
+const ROWS: readonly (Row | readonly Row[])[] = [
+  idleLatency,
+  throughput,
+  referenceThroughput,
+  referenceIdle,
+  dockerExec,
+  neighbours,
+  agentMix,
+  output,
+  slotMemory,
+  referenceFidelity,
+];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
