@@ -8,9 +8,11 @@ import { needPrograms } from "../need-programs.js";
 import { DockerBench } from "./bench.js";
 import { table } from "./figures.js";
 import type { Aim, Measured, Row } from "./row.js";
+import { row as controlPlane } from "./rows/control-plane.js";
 import { row as idleLatency } from "./rows/idle-latency.js";
+import { row as manyStreams } from "./rows/many-streams.js";
 
-const ROWS: readonly Row[] = [idleLatency];
+const ROWS: readonly Row[] = [idleLatency, controlPlane, manyStreams];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
