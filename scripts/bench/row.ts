@@ -44,7 +44,10 @@ export interface Bench {
   server(): Promise<Server>;
   /** A server for this row alone; `settings` is laid over the configuration of `server()`. Its row stops it. */
   startServer(settings: object): Promise<Server>;
-  /** `switchyard bench` in a process of its own; throws when a call has not the right result. */
+  /**
+   * `switchyard bench` in a process of its own; throws when a call has not the right result. Resolves when the slots are clean
+   * again.
+   */
   load(server: Pick<Server, "address" | "pid">, flags: readonly string[]): Promise<Report>;
   /** Progress, on stderr. */
   say(text: string): void;
