@@ -14,6 +14,20 @@ import { packageFile } from "../../src/backend/package-files.js";
 import { needPrograms } from "../need-programs.js";
 import { DockerBench } from "./bench.js";
 import { table } from "./figures.js";
+import { machineText, thisMachine } from "./machine.js";
+import { writePage } from "./page.js";
+import {
+  agreements,
+  agreementText,
+  beyondMargin,
+  failed,
+  type Result,
+  type Run,
+  readRun,
+  runText,
+  writeRun,
+} from "./results.js";
+import type { Row } from "./row.js";
 import { row as agentMix } from "./rows/agent-mix.js";
 import { row as controlPlane } from "./rows/control-plane.js";
 import { row as dockerExec } from "./rows/docker-exec.js";
