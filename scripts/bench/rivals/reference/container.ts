@@ -85,6 +85,12 @@ export class Container {
     });
   }
 
+  /** Processor time of the server and all that it ran, so far; not what the kernel does for them on threads of its own. */
+  async cpuMs(): Promise<number> {
+    const { cpu_stats } = await this.docker.stats({ stream: false, "one-shot": true });
+    return cpu_stats.cpu_usage.total_usage / 1e6;
+  }
+
   async stop(): Promise<void> {
     this.#agent.destroy();
     const gone = this.docker.wait({ condition: "removed" }).catch(() => undefined);

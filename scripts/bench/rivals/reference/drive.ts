@@ -30,6 +30,8 @@ export interface Driven {
   readonly rate: number;
   /** Milliseconds, by the call's place in the mix, of the calls that ended in the counted time. */
   readonly latencies: readonly (readonly number[])[];
+  /** Processor time of the reference for each call, those of the warm-up included; milliseconds. */
+  readonly cpuMs: number;
 }
 
 export const BASH_TRUE: readonly DrivenCall[] = [{ tool: "bash", args: { command: "true" }, weight: 100 }];
@@ -40,9 +42,10 @@ export async function drive(reference: Reference, options: DriveOptions): Promis
   const random = new Random(1);
   const draw = deck(mix, random);
   const latencies: number[][] = mix.map(() => []);
+  const cpuBefore = await reference.cpuMs();
   const begin = performance.now() + warmUpMs;
   const end = begin + countedMs;
-  let [cycles, cyclesMs] = [0, 0];
+  let [calls, cycles, cyclesMs] = [0, 0, 0];
   const isOver = (ms: number) => ms >= end && cycles >= callsMin;
   const agent = async (index: number) => {
     let last = performance.now();
@@ -54,6 +57,7 @@ export async function drive(reference: Reference, options: DriveOptions): Promis
       const { success, error } = await reference.call(`${name}-${index}`, tool, args);
       if (!success) throw new Error(`the reference's ${tool}: ${error}`);
       const now = performance.now();
+      calls += 1;
       if (now >= begin && !isOver(now)) {
         cycles += 1;
         cyclesMs += now - last;
@@ -63,7 +67,8 @@ export async function drive(reference: Reference, options: DriveOptions): Promis
     }
   };
   await Promise.all(Array.from({ length: trajectories }, (_, index) => agent(index)));
-  return { rate: (trajectories * cycles * 1000) / cyclesMs, latencies };
+  const cpuMs = ((await reference.cpuMs()) - cpuBefore) / calls;
+  return { rate: (trajectories * cycles * 1000) / cyclesMs, latencies, cpuMs };
 }
 
 /** Draws without putting back, a hundred at a time. */

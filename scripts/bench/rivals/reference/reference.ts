@@ -24,6 +24,8 @@ export interface Reference {
   call(trajectoryId: string, tool: string, args: Arguments, timeoutS?: number): Promise<Result>;
   /** Wipes the slot and gives it to whom waits. */
   release(trajectoryId: string): Promise<void>;
+  /** Processor time so far: of the containers, and of this process, in which the executor and its agents run. */
+  cpuMs(): Promise<number>;
   /** Ends the containers; calls under way fail. */
   close(): Promise<void>;
 }
@@ -62,6 +64,11 @@ export async function startReference({ slots, sandboxed, signal }: ReferenceSett
   return {
     call: (trajectoryId, tool, args, timeoutS = TIMEOUT_S) => executor.call(trajectoryId, tool, args, timeoutS),
     release: (trajectoryId) => table.release(trajectoryId),
+    async cpuMs() {
+      const { user, system } = process.cpuUsage();
+      const times = await Promise.all(containers.map((container) => container.cpuMs()));
+      return times.reduce((sum, ms) => sum + ms, (user + system) / 1000);
+    },
     async close() {
       table.close();
       await Promise.all(containers.map((container) => container.stop()));
