@@ -13,7 +13,7 @@ import { filesIn, prepare, root } from "./prepare.mjs";
 
 const PURE = new Set(["unit", "sim"]);
 /** Attacks that take all that a machine has, which no other test could bear beside itself. */
-const ALONE = new Set(["disk", "flood", "fork-bomb", "memory", "neighbours", "race", "thousand"]);
+const ALONE = new Set(["disk", "flood", "fork-bomb", "memory", "thousand"]);
 const SANDBOX_IMAGE = "switchyard-sandbox:latest";
 const isWhole = process.env.SUITE_SIZE === "whole";
 // For one test, and for one file; the longest test waits out a call of 45 s, the whole ones run 1,000 scripts. Attacks
@@ -57,14 +57,16 @@ async function main() {
       if (mustRun) process.exitCode = 1;
       continue;
     }
+    const begin = performance.now();
     const { code, counts } = suite === "adversarial" ? await runAttacks() : await runSuite(suite);
+    const seconds = Math.round((performance.now() - begin) / 1000);
     const skipped = mustRun && (counts.get("skipped") ?? 0) > 0;
     for (const [name, count] of counts) totals.set(name, (totals.get(name) ?? 0) + count);
     if (code !== 0 || skipped) process.exitCode = 1;
     let verdict = "passed";
     if (skipped) verdict = "FAILED (skipped tests)";
     if (code !== 0) verdict = `FAILED (exit ${code})`;
-    lines.push(`${suite}: ${verdict}: ${spell(counts)}`);
+    lines.push(`${suite}: ${verdict} in ${seconds} s: ${spell(counts)}`);
   }
   console.log(`\n${lines.join("\n")}\nall suites: ${spell(totals)}`);
 }

@@ -8,6 +8,15 @@ import type { RunnerInventory, SlotInventory } from "./inventory.js";
 import { type SealedLease, sealLease, unsealLease } from "./lease-seal.js";
 import { knownCall } from "./run-frames.js";
 
+type Frame = NonNullable<ServerFrame["frame"]>;
+
+/** To its runner. */
+export interface Line {
+  send(frame: Frame): void;
+  /** For what nobody waits for. */
+  sendSoon(frame: Frame): void;
+}
+
 interface Lease {
   sealed: SealedLease;
   /** Calls whose results the server has, and their client may not. */
@@ -20,7 +29,7 @@ export class LeaseBook {
 
   constructor(
     private readonly key: Buffer,
-    private readonly send: (frame: NonNullable<ServerFrame["frame"]>) => void,
+    private readonly line: Line,
   ) {}
 
   lease(slot: number, binding: SlotBinding): void {
@@ -28,7 +37,7 @@ export class LeaseBook {
     const before = this.#leases.get(slot);
     if (before) before.sealed = sealed;
     else this.#leases.set(slot, { sealed, delivered: new Set() });
-    this.send({ $case: "leaseSlot", value: { slot, ...sealed } });
+    this.line.send({ $case: "leaseSlot", value: { slot, ...sealed } });
   }
 
   /** Undefined when no server of the instance has given it. */
@@ -64,18 +73,19 @@ export class LeaseBook {
   acknowledge(slot: number, uniqIds: readonly string[]): void {
     const delivered = this.#leases.get(slot)?.delivered;
     const known = uniqIds.filter((uniqId) => delivered?.delete(uniqId));
-    if (known.length > 0) this.send({ $case: "acknowledge", value: { slot, uniqIds: known } });
+    if (known.length > 0) this.line.sendSoon({ $case: "acknowledge", value: { slot, uniqIds: known } });
   }
 
   /** A result that an inventory holds and nobody waits for: an old one, or one whose acknowledgement got lost. */
   comeAgain(slot: number, uniqId: string): void {
     const lease = this.#leases.get(slot);
-    if (lease && !lease.delivered.has(uniqId)) this.send({ $case: "acknowledge", value: { slot, uniqIds: [uniqId] } });
+    if (lease && !lease.delivered.has(uniqId))
+      this.line.send({ $case: "acknowledge", value: { slot, uniqIds: [uniqId] } });
   }
 
   sendAgain(inventory: RunnerInventory): void {
     for (const [slot, { sealed, recall }] of this.#leases) {
-      this.send({ $case: "leaseSlot", value: { slot, ...sealed } });
+      this.line.send({ $case: "leaseSlot", value: { slot, ...sealed } });
       const known = inventory.slots[slot]?.calls;
       if (recall)
         this.#sendKnown(
@@ -87,7 +97,7 @@ export class LeaseBook {
 
   #sendKnown(slot: number, calls: readonly AdoptedCall[]): void {
     for (const part of knownParts(calls.map((call) => knownCall(slot, call)))) {
-      this.send({ $case: "remember", value: { slot, calls: part } });
+      this.line.send({ $case: "remember", value: { slot, calls: part } });
     }
   }
 }

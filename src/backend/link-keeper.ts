@@ -117,6 +117,11 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     if (!this.#awaiting) this.#link?.send({ frame });
   }
 
+  /** The same for what nobody waits for: it goes out with the next frame, or a moment later. */
+  sendSoon(frame: NonNullable<ServerFrame["frame"]>): void {
+    if (!this.#awaiting) this.#link?.sendSoon({ frame });
+  }
+
   /** The runner broke the rules, or its owner gives it up. */
   lose(reason: "RUNNER_LOST" | "RUNNER_VIOLATION", why: string): void {
     if (this.#lost) return;

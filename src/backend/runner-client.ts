@@ -48,7 +48,7 @@ export class RunnerClient implements Runner {
       this.#lose = resolve;
     });
     const { keeper } = options;
-    this.#leases = new LeaseBook(options.key, (frame) => this.#send(frame));
+    this.#leases = new LeaseBook(options.key, keeper);
     keeper.on("inventory", (inventory) => this.#linkBegan(inventory));
     keeper.on("frame", (frame) => this.#receive(frame));
     keeper.on("lost", (error) => this.#fail(error));

@@ -13,11 +13,15 @@ export function ownValue(object: JsonObject, key: string): JsonValue | undefined
 /** JSON text with object keys sorted by code unit, so that equal values give equal text. */
 export function canonicalJson(value: JsonValue): string {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  if (isJsonArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(ownValue(value, key) ?? null)}`);
-  return `{${members.join(",")}}`;
+  let members = "";
+  if (isJsonArray(value)) {
+    for (const item of value) members += `${members && ","}${canonicalJson(item)}`;
+    return `[${members}]`;
+  }
+  for (const key of Object.keys(value).sort()) {
+    members += `${members && ","}${JSON.stringify(key)}:${canonicalJson(ownValue(value, key) ?? null)}`;
+  }
+  return `{${members}}`;
 }
 
 export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {

@@ -137,32 +137,33 @@ function readCall(bytes: Uint8Array): CallReading {
   const { field: argumentBytes, rest } = decoded("call", () => takeField(bytes, CALL_ARGUMENTS));
   const wire = decoded("call", () => ToolCall.decode(rest));
   try {
-    return { kind: "call", call: { ...checkedCall(wire, argumentBytes), bytes: bytes.length } };
+    return { kind: "call", call: checkedCall(wire, argumentBytes, bytes.length) };
   } catch (error) {
     if (!(error instanceof SwitchyardError)) throw error;
     return { kind: "bad_call", uniqId: printable(wire.uniqId), error };
   }
 }
 
-function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined): Omit<Call, "bytes"> {
+function checkedCall(wire: ToolCall, argumentBytes: Uint8Array | undefined, bytes: number): Call {
   const uniqId = checkedId("uniq_id", wire.uniqId);
   if (wire.slotGeneration === 0) {
     throw new SwitchyardError("INVALID_FIELD", "slot_generation is 0: it must be at least 1, or unset for any slot");
   }
-  const traceParent = wire.traceParent === undefined ? undefined : readTraceParent(wire.traceParent);
-  return {
+  const { name, streamOutput, timeout, queueTimeout, noOutputTimeout, slotGeneration } = wire;
+  const call: { -readonly [Field in keyof Call]: Call[Field] } = {
     uniqId,
-    tool: wire.name,
+    tool: name,
     arguments: checkedArguments(argumentBytes),
-    streamOutput: wire.streamOutput,
-    ...(wire.timeout !== undefined && { timeoutS: secondsOf("timeout", wire.timeout) }),
-    ...(wire.queueTimeout !== undefined && { queueTimeoutS: secondsOf("queue_timeout", wire.queueTimeout) }),
-    ...(wire.noOutputTimeout !== undefined && {
-      noOutputTimeoutS: secondsOf("no_output_timeout", wire.noOutputTimeout),
-    }),
-    ...(wire.slotGeneration !== undefined && { slotGeneration: wire.slotGeneration }),
-    ...(traceParent && { traceParent }),
+    bytes,
+    streamOutput,
   };
+  if (timeout !== undefined) call.timeoutS = secondsOf("timeout", timeout);
+  if (queueTimeout !== undefined) call.queueTimeoutS = secondsOf("queue_timeout", queueTimeout);
+  if (noOutputTimeout !== undefined) call.noOutputTimeoutS = secondsOf("no_output_timeout", noOutputTimeout);
+  if (slotGeneration !== undefined) call.slotGeneration = slotGeneration;
+  const traceParent = wire.traceParent === undefined ? undefined : readTraceParent(wire.traceParent);
+  if (traceParent !== undefined) call.traceParent = traceParent;
+  return call;
 }
 
 function checkedArguments(bytes: Uint8Array | undefined): JsonObject {

@@ -7,21 +7,26 @@ import type { Clock, Timer } from "../core/clock.js";
 /** Taken frames that the queue keeps at its front before it is copied. */
 const COMPACT_FRAMES = 1024;
 
-export interface FrameWriterOptions<Frame> {
+/** The same for all streams. */
+export interface FrameWriterOptions {
   readonly clock: Clock;
-  readonly encode: (frame: Frame) => Buffer;
-  readonly heartbeat: Frame;
   readonly heartbeatMs: number;
   /** With so many frames waiting, `onPressure(true)`; with half of them, `onPressure(false)`. */
   readonly pressureFrames: number;
   /** With so many frames waiting, `onOverflow`, once. */
   readonly framesMax: number;
-  readonly onPressure: (high: boolean) => void;
-  readonly onOverflow: () => void;
+}
+
+/** The stream that the frames are of. */
+export interface FrameOwner<Frame> {
+  readonly heartbeat: Frame;
+  encode(frame: Frame): Buffer;
+  onPressure(high: boolean): void;
+  onOverflow(): void;
   /** What to call when the frame has left the process, as far as it can be told; never for one that was not written. */
-  readonly onWritten?: (frame: Frame) => (() => void) | undefined;
+  onWritten(frame: Frame): (() => void) | undefined;
   /** A frame could not be encoded; it is lost. */
-  readonly onEncodeError: (error: unknown, frame: Frame) => void;
+  onEncodeError(error: unknown, frame: Frame): void;
 }
 
 /** What it needs of a gRPC call. `emit("error", status)` is how grpc-js is told to end with a status. */
@@ -33,8 +38,6 @@ export interface WritableCall {
 }
 
 export class FrameWriter<Frame> {
-  readonly #call: WritableCall;
-  readonly #options: FrameWriterOptions<Frame>;
   #queue: Frame[] = [];
   #head = 0;
   #state: "open" | "finishing" | "ended" = "open";
@@ -44,9 +47,11 @@ export class FrameWriter<Frame> {
   #lastWriteMs: number;
   #heartbeat: Timer | undefined;
 
-  constructor(call: WritableCall, options: FrameWriterOptions<Frame>) {
-    this.#call = call;
-    this.#options = options;
+  constructor(
+    private readonly call: WritableCall,
+    private readonly options: FrameWriterOptions,
+    private readonly owner: FrameOwner<Frame>,
+  ) {
     this.#lastWriteMs = options.clock.now();
   }
 
@@ -58,7 +63,7 @@ export class FrameWriter<Frame> {
   }
 
   startHeartbeat(): void {
-    if (this.#heartbeat === undefined && this.#state === "open") this.#armHeartbeat(this.#options.heartbeatMs);
+    if (this.#heartbeat === undefined && this.#state === "open") this.#armHeartbeat(this.options.heartbeatMs);
   }
 
   /** Ends the call after what was pushed: OK without a status. */
@@ -97,8 +102,8 @@ export class FrameWriter<Frame> {
     while (!this.#blocked && this.waiting > 0) this.#writeNext();
     if (this.#state !== "finishing" || this.waiting > 0) return;
     this.#state = "ended";
-    if (this.#status === undefined) this.#call.end();
-    else this.#call.emit("error", this.#status);
+    if (this.#status === undefined) this.call.end();
+    else this.call.emit("error", this.#status);
   }
 
   #writeNext(): void {
@@ -112,17 +117,17 @@ export class FrameWriter<Frame> {
     if (frame === undefined) return;
     const bytes = this.#encoded(frame);
     if (bytes === undefined) return;
-    this.#lastWriteMs = this.#options.clock.now();
-    const onWritten = this.#options.onWritten?.(frame);
+    this.#lastWriteMs = this.options.clock.now();
+    const onWritten = this.owner.onWritten(frame);
     const takes = onWritten
-      ? this.#call.write(bytes, (error) => {
+      ? this.call.write(bytes, (error) => {
           if (!error) onWritten();
         })
-      : this.#call.write(bytes);
+      : this.call.write(bytes);
     if (takes) return;
     this.#blocked = true;
     // `drain` never comes after a cancel; then `stop` has forgotten everything that waits for it.
-    this.#call.once("drain", () => {
+    this.call.once("drain", () => {
       this.#blocked = false;
       this.#pump();
       this.#checkPressure();
@@ -131,32 +136,32 @@ export class FrameWriter<Frame> {
 
   #encoded(frame: Frame): Buffer | undefined {
     try {
-      return this.#options.encode(frame);
+      return this.owner.encode(frame);
     } catch (error) {
-      this.#options.onEncodeError(error, frame);
+      this.owner.onEncodeError(error, frame);
       return undefined;
     }
   }
 
   #checkPressure(): void {
     if (this.#state !== "open") return;
-    const { pressureFrames, framesMax } = this.#options;
+    const { pressureFrames, framesMax } = this.options;
     if (this.waiting >= framesMax) {
-      this.#options.onOverflow();
+      this.owner.onOverflow();
       return;
     }
     const pressed = this.#pressed ? this.waiting > pressureFrames / 2 : this.waiting >= pressureFrames;
     if (pressed === this.#pressed) return;
     this.#pressed = pressed;
-    this.#options.onPressure(pressed);
+    this.owner.onPressure(pressed);
   }
 
   #armHeartbeat(delayMs: number): void {
-    this.#heartbeat = this.#options.clock.after(delayMs, () => {
-      const { clock, heartbeat, heartbeatMs } = this.#options;
+    this.#heartbeat = this.options.clock.after(delayMs, () => {
+      const { clock, heartbeatMs } = this.options;
       const silentMs = clock.now() - this.#lastWriteMs;
       // A stream that waits for its reader is not silent for want of frames.
-      if (silentMs >= heartbeatMs && !this.#blocked) this.push(heartbeat);
+      if (silentMs >= heartbeatMs && !this.#blocked) this.push(this.owner.heartbeat);
       if (this.#state === "open") this.#armHeartbeat(silentMs < heartbeatMs ? heartbeatMs - silentMs : heartbeatMs);
     });
   }

@@ -1,5 +1,6 @@
 // From the core to the wire: encodes what clients get. Invariant: a response message is at most RESPONSE_BYTES_MAX,
 // every string in it is well-formed, and encoding never throws, because a message that fails kills its whole stream.
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { JsonObject } from "../core/json.js";
 import { type CallStatus, FAULT_OF, type Fault, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputChannel, OutputPiece } from "../core/output.js";
@@ -29,6 +30,7 @@ export const RESPONSE_BYTES_MAX = 1024 * 1024;
 /** Ids that `opened.known` names at most: 128 characters each, they fill half a message. */
 const KNOWN_MAX = 4000;
 const TEXT_BYTES_MAX = 64 * 1024;
+const KEPT_BYTES_MAX = 64 * 1024;
 
 /** What the server says of itself in `opened`. */
 export interface Announcement {
@@ -47,9 +49,23 @@ type WireFrame = NonNullable<RunTrajectoryResponse["frame"]>;
 
 export function encodeFrame(frame: ServerFrame, announcement: Announcement): Uint8Array {
   const wire = wireFrame(frame, announcement);
-  const bytes = RunTrajectoryResponse.encode({ frame: wire }).finish();
+  const bytes = encodeWith(keptWriter, wire);
   if (bytes.length <= RESPONSE_BYTES_MAX || wire.$case !== "result") return bytes;
-  return RunTrajectoryResponse.encode({ frame: { $case: "result", value: fittedResult(wire.value) } }).finish();
+  return encodeWith(new BinaryWriter(), { $case: "result", value: fittedResult(wire.value) });
+}
+
+/** Of all frames, as a new one begins small and grows by copying. What it has written is copied out of it. */
+let keptWriter = new BinaryWriter();
+
+function encodeWith(writer: BinaryWriter, frame: WireFrame): Uint8Array {
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = RunTrajectoryResponse.encode({ frame }, writer).finish();
+    return bytes;
+  } finally {
+    // After a failure it holds half a message, after a large one too much memory.
+    if (bytes === undefined || bytes.length > KEPT_BYTES_MAX) keptWriter = new BinaryWriter();
+  }
 }
 
 export function encodeExecuteResponse(uniqId: string, outcome: Outcome): Uint8Array {

@@ -27,6 +27,8 @@ import { type ToolLister, unaryHandlers } from "./unary.js";
 const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
   "grpc.max_concurrent_streams": 500,
+  // It counts for a service that is not served.
+  "grpc.enable_channelz": 0,
 } as const;
 
 const KEEPALIVE = { intervalMs: 30_000, timeoutMs: 10_000 };
@@ -182,8 +184,7 @@ export class GrpcServer {
     // Some clients, such as tonic's, give their stream out only with the first headers, and may send `open` after that.
     call.sendMetadata(new Metadata());
     const principal = principalOf(call);
-    const traceParent = traceParentOf(call.metadata);
-    const stream = serveTrajectory(call, principal, { ...this.#streamOptions, traceParent });
+    const stream = serveTrajectory(call, principal, this.#streamOptions, traceParentOf(call.metadata));
     this.#streams.add(principal, stream);
     call.once("close", () => {
       this.#streams.remove(principal, stream);

@@ -1,6 +1,6 @@
 // google.protobuf.Struct and JSON objects. Decoding is ours because generated code loses a `__proto__` key, and because
 // a model can nest its arguments as deep as it likes.
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { isJsonArray, type JsonObject, type JsonValue, ownValue } from "../core/json.js";
 import { wellFormed } from "./wire.js";
 
@@ -9,62 +9,92 @@ export const ARGUMENT_DEPTH_MAX = 64;
 /** Levels in what we send; Python and C++ clients refuse a message that nests 100 deep, and a level is three of theirs. */
 const SENT_DEPTH_MAX = 24;
 
+/** Tags of google.protobuf: a field's number, and the type that it has on the wire. */
+const STRUCT_FIELDS = (1 << 3) | 2;
+const [ENTRY_KEY, ENTRY_VALUE] = [(1 << 3) | 2, (2 << 3) | 2];
+const [VALUE_NUMBER, VALUE_STRING, VALUE_BOOL] = [(2 << 3) | 1, (3 << 3) | 2, (4 << 3) | 0];
+const [VALUE_STRUCT, VALUE_LIST] = [(5 << 3) | 2, (6 << 3) | 2];
+const LIST_VALUES = (1 << 3) | 2;
+
 /** Throws RangeError when nested deeper than ARGUMENT_DEPTH_MAX, or what BinaryReader throws for bytes that are no Struct. */
 export function decodeStruct(bytes: Uint8Array): JsonObject {
-  return readStruct(bytes, 1);
+  const reader = new BinaryReader(bytes);
+  return readStruct(reader, reader.len, 1);
 }
 
-function readStruct(bytes: Uint8Array, depth: number): JsonObject {
+function readStruct(reader: BinaryReader, end: number, depth: number): JsonObject {
   if (depth > ARGUMENT_DEPTH_MAX) throw new RangeError(`nested more than ${ARGUMENT_DEPTH_MAX} levels deep`);
   const object: { [key: string]: JsonValue } = {};
-  forEachField(bytes, (number, type, reader) => {
-    if (number === 1 && type === WireType.LengthDelimited) setOwn(object, ...readEntry(reader.bytes(), depth));
-    else reader.skip(type, number);
-  });
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === STRUCT_FIELDS) readEntry(reader, endOfField(reader, end), depth, object);
+    else skip(reader, tag, end);
+  }
   return object;
 }
 
-function readEntry(bytes: Uint8Array, depth: number): [string, JsonValue] {
+function readEntry(reader: BinaryReader, end: number, depth: number, into: { [key: string]: JsonValue }): void {
   let key = "";
   let value: JsonValue = null;
-  forEachField(bytes, (number, type, reader) => {
-    if (number === 1 && type === WireType.LengthDelimited) key = reader.string();
-    else if (number === 2 && type === WireType.LengthDelimited) value = readValue(reader.bytes(), depth);
-    else reader.skip(type, number);
-  });
-  return [key, value];
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === ENTRY_KEY) key = text(reader, end);
+    else if (tag === ENTRY_VALUE) value = readValue(reader, endOfField(reader, end), depth);
+    else skip(reader, tag, end);
+  }
+  setOwn(into, key, value);
 }
 
-function readValue(bytes: Uint8Array, depth: number): JsonValue {
+function readValue(reader: BinaryReader, end: number, depth: number): JsonValue {
   let value: JsonValue = null;
-  forEachField(bytes, (number, type, reader) => {
-    if (number === 2 && type === WireType.Bit64) value = finite(reader.double());
-    else if (number === 3 && type === WireType.LengthDelimited) value = reader.string();
-    else if (number === 4 && type === WireType.Varint) value = reader.bool();
-    else if (number === 5 && type === WireType.LengthDelimited) value = readStruct(reader.bytes(), depth + 1);
-    else if (number === 6 && type === WireType.LengthDelimited) value = readList(reader.bytes(), depth + 1);
-    else reader.skip(type, number);
-  });
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === VALUE_NUMBER) value = finite(reader.double());
+    else if (tag === VALUE_STRING) value = text(reader, end);
+    else if (tag === VALUE_BOOL) value = reader.bool();
+    else if (tag === VALUE_STRUCT) value = readStruct(reader, endOfField(reader, end), depth + 1);
+    else if (tag === VALUE_LIST) value = readList(reader, endOfField(reader, end), depth + 1);
+    else skip(reader, tag, end);
+    if (reader.pos > end) throw premature();
+  }
   return value;
 }
 
-function readList(bytes: Uint8Array, depth: number): JsonValue {
+function readList(reader: BinaryReader, end: number, depth: number): JsonValue {
   if (depth > ARGUMENT_DEPTH_MAX) throw new RangeError(`nested more than ${ARGUMENT_DEPTH_MAX} levels deep`);
   const list: JsonValue[] = [];
-  forEachField(bytes, (number, type, reader) => {
-    if (number === 1 && type === WireType.LengthDelimited) list.push(readValue(reader.bytes(), depth));
-    else reader.skip(type, number);
-  });
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === LIST_VALUES) list.push(readValue(reader, endOfField(reader, end), depth));
+    else skip(reader, tag, end);
+  }
   return list;
 }
 
-function forEachField(bytes: Uint8Array, read: (number: number, type: WireType, reader: BinaryReader) => void): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, type] = reader.tag();
-    read(number, type, reader);
-    if (reader.pos > reader.len) throw new RangeError("premature end of message");
-  }
+/** Where the field that begins here ends, which is within what it is a part of. */
+function endOfField(reader: BinaryReader, end: number): number {
+  const length = reader.uint32();
+  const own = reader.pos + length;
+  if (own > end) throw premature();
+  return own;
+}
+
+function text(reader: BinaryReader, end: number): string {
+  const value = reader.string();
+  if (reader.pos > end) throw premature();
+  return value;
+}
+
+/** Of a field that we do not know, or of another type than it should be. */
+function skip(reader: BinaryReader, tag: number, end: number): void {
+  const number = tag >>> 3;
+  if (number === 0) throw new RangeError(`no field has the number ${number}`);
+  reader.skip(tag & 7, number);
+  if (reader.pos > end) throw premature();
+}
+
+function premature(): RangeError {
+  return new RangeError("premature end of message");
 }
 
 /** `object[key] = value`, also for the key `__proto__`, where an assignment would set the prototype. */

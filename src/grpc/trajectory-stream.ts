@@ -10,7 +10,7 @@ import type { Principal } from "../core/principal.js";
 import type { TraceParent } from "../core/trace.js";
 import type { Attachment, Directory, EventSink, TrajectoryEvent } from "../trajectory/session.js";
 import { type ClientFrame, decodeFrame } from "./conversion.js";
-import { FrameWriter, type WritableCall } from "./frame-writer.js";
+import { type FrameOwner, FrameWriter, type WritableCall } from "./frame-writer.js";
 import { type Announcement, encodeFrame, type ServerFrame } from "./responses.js";
 import { grpcStatusOf, type OnRefused } from "./status.js";
 import { belongingTo } from "./trace-parent.js";
@@ -39,8 +39,6 @@ export interface StreamOptions {
   readonly pressureFrames: number;
   /** With so many, it ends with LIMIT_REACHED; nothing is lost, as results stay in the ledger. */
   readonly framesMax: number;
-  /** Of the stream's metadata, for calls that name none themselves. */
-  readonly traceParent?: TraceParent | undefined;
   /** Told of each call that is rejected, and why the stream ended with an error. */
   readonly onRejected?: ((status: CallStatus) => void) | undefined;
   readonly onRefused?: OnRefused | undefined;
@@ -60,9 +58,16 @@ export interface LiveStream {
   shutDown(): void;
 }
 
-/** Serves the call until its end. */
-export function serveTrajectory(call: TrajectoryCall, principal: Principal, options: StreamOptions): LiveStream {
-  const stream = new TrajectoryStream(call, principal, options);
+const HEARTBEAT: ServerFrame = { kind: "heartbeat" };
+
+/** Serves the call until its end. `traceParent` is its metadata's, for calls that name none themselves. */
+export function serveTrajectory(
+  call: TrajectoryCall,
+  principal: Principal,
+  options: StreamOptions,
+  traceParent?: TraceParent,
+): LiveStream {
+  const stream = new TrajectoryStream(call, principal, options, traceParent);
   call.on("data", (bytes: Buffer) => stream.onMessage(bytes));
   call.on("end", () => stream.onHalfClose());
   call.on("cancelled", () => stream.onGone());
@@ -71,7 +76,7 @@ export function serveTrajectory(call: TrajectoryCall, principal: Principal, opti
   return stream;
 }
 
-class TrajectoryStream implements EventSink, LiveStream {
+class TrajectoryStream implements EventSink, LiveStream, FrameOwner<ServerFrame> {
   readonly #options: StreamOptions;
   readonly #writer: FrameWriter<ServerFrame>;
   #attachment: Attachment | undefined;
@@ -82,20 +87,13 @@ class TrajectoryStream implements EventSink, LiveStream {
   #left = false;
 
   constructor(
-    call: TrajectoryCall,
+    private readonly call: TrajectoryCall,
     private readonly principal: Principal,
     options: StreamOptions,
+    private readonly traceParent: TraceParent | undefined,
   ) {
     this.#options = options;
-    this.#writer = new FrameWriter<ServerFrame>(call, {
-      ...options,
-      heartbeat: { kind: "heartbeat" },
-      encode: (frame) => asBuffer(encodeFrame(frame, options.announcement)),
-      onWritten: (frame) => (frame.kind === "output" ? () => frame.piece.taken() : undefined),
-      onPressure: (high) => (high ? call.pause() : call.resume()),
-      onOverflow: () => this.#onOverflow(),
-      onEncodeError: (error, frame) => options.log.error({ err: error, frame: frame.kind }, "frame not encoded"),
-    });
+    this.#writer = new FrameWriter<ServerFrame>(call, options, this);
   }
 
   // As EventSink.
@@ -120,6 +118,34 @@ class TrajectoryStream implements EventSink, LiveStream {
 
   shutDown(): void {
     this.#fail(new SwitchyardError("SHUTTING_DOWN", "the server is shutting down: reconnect with backoff"));
+  }
+
+  // As the owner of its frames.
+
+  get heartbeat(): ServerFrame {
+    return HEARTBEAT;
+  }
+
+  encode(frame: ServerFrame): Buffer {
+    return asBuffer(encodeFrame(frame, this.#options.announcement));
+  }
+
+  onWritten(frame: ServerFrame): (() => void) | undefined {
+    return frame.kind === "output" ? () => frame.piece.taken() : undefined;
+  }
+
+  onPressure(high: boolean): void {
+    if (high) this.call.pause();
+    else this.call.resume();
+  }
+
+  onOverflow(): void {
+    this.#writer.abort(this.#statusOf(new SwitchyardError("LIMIT_REACHED", overflowText(this.#options.framesMax))));
+    this.#leave();
+  }
+
+  onEncodeError(error: unknown, frame: ServerFrame): void {
+    this.#options.log.error({ err: error, frame: frame.kind }, "frame not encoded");
   }
 
   // As handlers of the call.
@@ -191,7 +217,7 @@ class TrajectoryStream implements EventSink, LiveStream {
 
   #driveCall({ call }: Extract<ClientFrame, { kind: "call" }>): void {
     try {
-      this.#attachment?.call(belongingTo(this.#options.traceParent, call));
+      this.#attachment?.call(belongingTo(this.traceParent, call));
     } catch (error) {
       this.#reject(call.uniqId, error);
     }
@@ -218,11 +244,6 @@ class TrajectoryStream implements EventSink, LiveStream {
   /** Ends the stream from this side: the trajectory outlives it. */
   #fail(error: unknown): void {
     this.#writer.finish(this.#statusOf(error));
-    this.#leave();
-  }
-
-  #onOverflow(): void {
-    this.#writer.abort(this.#statusOf(new SwitchyardError("LIMIT_REACHED", overflowText(this.#options.framesMax))));
     this.#leave();
   }
 

@@ -15,22 +15,37 @@ export interface Taken {
 
 /** Takes the length-delimited field `number` out of a message. Throws when the bytes are no protobuf message. */
 export function takeField(message: Uint8Array, number: number): Taken {
+  const only = onlyField(message);
+  if (only !== undefined) return only.number === number ? { field: only.content, rest: NOTHING } : { rest: message };
   const taken: Uint8Array[] = [];
   const kept: Uint8Array[] = [];
   const reader = new BinaryReader(message);
+  let keptFrom = 0;
   while (reader.pos < reader.len) {
     const start = reader.pos;
     const [found, type] = reader.tag();
     if (found === number && type === LENGTH_DELIMITED) {
       taken.push(reader.bytes());
-    } else {
-      reader.skip(type, found);
-      kept.push(message.subarray(start, reader.pos));
-    }
+      if (start > keptFrom) kept.push(message.subarray(keptFrom, start));
+      keptFrom = reader.pos;
+    } else reader.skip(type, found);
     if (reader.pos > reader.len) throw new RangeError("premature end of message");
   }
+  if (keptFrom < message.length) kept.push(message.subarray(keptFrom));
   const rest = joined(kept);
   return taken.length === 0 ? { rest } : { field: joined(taken), rest };
+}
+
+/** What most frames are: one length-delimited field of a number below 16. Undefined for all others. */
+function onlyField(message: Uint8Array): { readonly number: number; readonly content: Uint8Array } | undefined {
+  const tag = message[0] ?? 0;
+  const low = message[1] ?? 0;
+  const high = message[2] ?? 0;
+  if (tag > 0x7f || (tag & 7) !== LENGTH_DELIMITED || tag >> 3 === 0) return undefined;
+  const start = low > 0x7f ? 3 : 2;
+  const length = low > 0x7f ? (low & 0x7f) | (high << 7) : low;
+  if (high > 0x7f && start === 3) return undefined;
+  return message.length === start + length ? { number: tag >> 3, content: message.subarray(start) } : undefined;
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

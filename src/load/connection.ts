@@ -11,6 +11,7 @@ export function connect(target: Target): Client {
   return new Client(target.address, credentialsOf(target), {
     "grpc.use_local_subchannel_pool": 1, // Else all channels of a process share one connection.
     "grpc.enable_retries": 0,
+    "grpc.enable_channelz": 0,
     "grpc.max_receive_message_length": -1,
     ...(override !== undefined && { "grpc.ssl_target_name_override": override, "grpc.default_authority": override }),
   });

@@ -31,7 +31,7 @@ const atOnce: Answer = (stream, result) => {
 
 /** Resolves with the port, on loopback. */
 export function startNullServer(answer: Answer = atOnce): Promise<{ readonly server: Server; readonly port: number }> {
-  const server = new GrpcServer({ "grpc.max_concurrent_streams": 500 });
+  const server = new GrpcServer({ "grpc.max_concurrent_streams": 500, "grpc.enable_channelz": 0 });
   const raw = (name: string, streamed: boolean) => ({
     path: `/${SERVICE}/${name}`,
     requestStream: streamed,

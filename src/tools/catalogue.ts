@@ -30,11 +30,21 @@ export interface SandboxPlan {
   readonly needsSandbox?: string;
 }
 
-/** The runner's outcome with the metadata that the tool's contract promises. */
-export function completeOutcome(outcome: Outcome, planned: JsonObject, surroundings: Surroundings): Outcome {
-  const { isolation, networkIsolated } = surroundings;
-  const sandbox = { sandboxed: isolation !== "none", isolation, network_isolated: networkIsolated };
-  return { ...outcome, metadata: { ...planned, ...outcome.metadata, ...sandbox } };
+/** The runner's outcome with the metadata that the tool's contract promises, and what only the server knows of the call. */
+export function completeOutcome(
+  outcome: Outcome,
+  planned: JsonObject,
+  { isolation, networkIsolated }: Surroundings,
+  { queueMs, slotGeneration }: Pick<Outcome, "queueMs" | "slotGeneration">,
+): Outcome {
+  const metadata = {
+    ...planned,
+    ...outcome.metadata,
+    sandboxed: isolation !== "none",
+    isolation,
+    network_isolated: networkIsolated,
+  };
+  return { ...outcome, metadata, queueMs, slotGeneration };
 }
 
 /** A call that is for an external server, which gets the arguments as the model wrote them. */

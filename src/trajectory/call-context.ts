@@ -14,9 +14,9 @@ export interface CallContext {
 /** A model may name arguments, and paths, of any length; a runner may not keep such. */
 const CHARS_MAX = 16_384;
 
-export function contextOf({ metadata, ...numbers }: CallContext): string {
-  const text = JSON.stringify({ metadata, ...numbers });
-  return text.length <= CHARS_MAX ? text : JSON.stringify({ metadata: {}, ...numbers });
+export function contextOf({ metadata, queueMs, slotGeneration }: CallContext): string {
+  const text = JSON.stringify({ metadata, queueMs, slotGeneration });
+  return text.length <= CHARS_MAX ? text : JSON.stringify({ metadata: {}, queueMs, slotGeneration });
 }
 
 /** A runner may have changed it: whatever it is, something comes of it. */

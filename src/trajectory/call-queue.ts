@@ -6,27 +6,8 @@ import type { Clock, Timer } from "../core/clock.js";
 import type { SwitchyardError } from "../core/errors.js";
 import type { SlotOperation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
-import type { OutputSink } from "../core/output.js";
-import type { CallTrace } from "../core/trace.js";
-import { completeOutcome, type SandboxPlan } from "../tools/catalogue.js";
-import { contextOf } from "./call-context.js";
 import type { SlotHolder } from "./slot-holder.js";
-
-export interface QueuedCall {
-  readonly uniqId: string;
-  readonly digest: string;
-  readonly forStream: boolean;
-  readonly plan: SandboxPlan;
-  readonly queueTimeoutS: number;
-  readonly noOutputTimeoutS?: number;
-  /** Run only in that life of the slot. */
-  readonly slotGeneration?: number;
-  /** Who takes what it writes, as it is written. */
-  readonly output?: OutputSink;
-  readonly trace?: CallTrace;
-  onStarted(): void;
-  settle(outcome: Outcome): void;
-}
+import { type QueuedCall, StartedCall, type Turn } from "./started-call.js";
 
 /** Hands one operation to the batcher. */
 export type Submit = (entry: {
@@ -48,7 +29,9 @@ export interface CallQueueOptions {
 interface Waiting {
   readonly call: QueuedCall;
   readonly acceptedAt: number;
-  readonly timer: Timer;
+  /** Only of a call that could not start at once. */
+  timer: Timer | undefined;
+  left: boolean;
 }
 
 interface Running {
@@ -58,7 +41,7 @@ interface Running {
   failUnsent(error: SwitchyardError): void;
 }
 
-export class CallQueue {
+export class CallQueue implements Turn {
   readonly #waiting: Waiting[] = [];
   #running: Running | undefined;
   #onIdle: (() => void)[] = [];
@@ -66,15 +49,10 @@ export class CallQueue {
   constructor(private readonly options: CallQueueOptions) {}
 
   push(call: QueuedCall): void {
-    const { clock } = this.options;
-    const timer = clock.after(call.queueTimeoutS * 1000, () => {
-      const held = this.options.slot.whyWaiting;
-      const why = `not started within the queue timeout of ${call.queueTimeoutS} s${held ? `; ${held}` : ""}`;
-      this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", `Failed to acquire slot: ${why}`));
-    });
-    const waiting: Waiting = { call, acceptedAt: clock.now(), timer };
+    const waiting: Waiting = { call, acceptedAt: this.options.clock.now(), timer: undefined, left: false };
     this.#waiting.push(waiting);
     this.pump();
+    if (!waiting.left) this.#limitWait(waiting);
   }
 
   /** Starts the next call if it may start now. */
@@ -91,8 +69,7 @@ export class CallQueue {
   /** Waits for a call that runs already, given to its runner by an earlier server; nothing else starts meanwhile. */
   follow(uniqId: string, resume: (settle: () => void) => { cancel(): void }): void {
     const running = resume(() => {
-      this.#running = undefined;
-      this.#ended();
+      this.over();
       this.pump();
     });
     this.#running = { uniqId, cancel: () => running.cancel(), failUnsent: () => undefined };
@@ -131,11 +108,21 @@ export class CallQueue {
     this.#running?.cancel();
   }
 
+  #limitWait(waiting: Waiting): void {
+    const { queueTimeoutS } = waiting.call;
+    waiting.timer = this.options.clock.after(queueTimeoutS * 1000, () => {
+      const held = this.options.slot.whyWaiting;
+      const why = `not started within the queue timeout of ${queueTimeoutS} s${held ? `; ${held}` : ""}`;
+      this.#settleWaiting(waiting, failedOutcome("NOT_STARTED", `Failed to acquire slot: ${why}`));
+    });
+  }
+
   #settleWaiting(waiting: Waiting, outcome: Outcome): void {
     const at = this.#waiting.indexOf(waiting);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
-    waiting.timer.cancel();
+    waiting.left = true;
+    waiting.timer?.cancel();
     waiting.call.settle({ ...outcome, queueMs: this.options.clock.now() - waiting.acceptedAt });
     if (this.#waiting.length === 0) this.options.slot.withdraw();
   }
@@ -153,65 +140,24 @@ export class CallQueue {
     return undefined;
   }
 
-  #ended(): void {
-    for (const idle of this.#onIdle.splice(0)) idle();
+  /** For the call that ran. */
+  over(): void {
+    this.#running = undefined;
+    if (this.#onIdle.length > 0) for (const idle of this.#onIdle.splice(0)) idle();
   }
 
   #start(waiting: Waiting): void {
     const { slot: holder, clock, submit } = this.options;
-    const { call } = waiting;
+    const { call, acceptedAt } = waiting;
     const slot = holder.slot;
     if (!slot) return;
-    const slotGeneration = holder.generation;
     this.#waiting.shift();
-    waiting.timer.cancel();
-    let startedAt: number | undefined;
-    let settled = false;
-    let unsentError: SwitchyardError | undefined;
-    const { operation, timeoutS, metadata } = call.plan;
-    const { noOutputTimeoutS, uniqId, digest, forStream, output, trace } = call;
-    trace?.submitted();
-    const running = submit({
-      runner: slot.runner,
-      timeoutS,
-      operation: {
-        slot: slot.index,
-        uniqId,
-        digest,
-        forStream,
-        context: contextOf({ metadata, queueMs: clock.now() - waiting.acceptedAt }),
-        operation,
-        ...(noOutputTimeoutS !== undefined && { noOutputTimeoutS }),
-        ...(output && { output }),
-      },
-      onStarted: (batchSize) => {
-        startedAt = clock.now();
-        trace?.started(batchSize, slot.runner.id);
-        call.onStarted();
-      },
-      settle: (outcome) => {
-        settled = true;
-        this.#running = undefined;
-        this.#ended();
-        const queueMs = (startedAt ?? clock.now()) - waiting.acceptedAt;
-        if (unsentError) {
-          call.settle({ ...failedOutcome(unsentError.meaning.callStatus, unsentError.message), queueMs });
-        } else {
-          call.settle({ ...completeOutcome(outcome, metadata, slot.runner), queueMs, slotGeneration });
-        }
-        this.pump();
-      },
-    });
+    waiting.left = true;
+    waiting.timer?.cancel();
+    const started = new StartedCall(call, acceptedAt, slot, holder.generation, clock, this);
+    call.trace?.submitted();
+    started.submitted(submit(started));
     // With the batcher closed the call is settled before `submit` returns.
-    if (settled) return;
-    this.#running = {
-      uniqId: call.uniqId,
-      cancel: () => running.cancel(),
-      failUnsent: (error) => {
-        if (startedAt !== undefined) return;
-        unsentError = error;
-        running.cancel();
-      },
-    };
+    if (!started.isSettled) this.#running = started;
   }
 }

@@ -13,8 +13,8 @@ export interface ExternalCall {
   readonly plan: ExternalPlan;
   readonly queueTimeoutS: number;
   /** Run only in that life of the slot. */
-  readonly slotGeneration?: number;
-  readonly trace?: CallTrace;
+  readonly slotGeneration?: number | undefined;
+  readonly trace?: CallTrace | undefined;
   onStarted(): void;
   settle(outcome: Outcome): void;
 }
@@ -57,7 +57,7 @@ export class ExternalCalls {
 
   /** Starts what may start now. */
   pump(): void {
-    if (!this.options.mayStart()) return;
+    if (this.#items.size === 0 || !this.options.mayStart()) return;
     for (const item of [...this.#items.values()]) if (item.isHeld) this.#run(item);
   }
 

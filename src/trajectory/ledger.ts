@@ -122,18 +122,18 @@ export class Ledger {
     entry.outcome = outcome;
     this.#unfinished -= 1;
     this.#bytes += sizeOf(outcome);
-    for (const settle of entry.waiting.splice(0)) settle(outcome);
+    if (entry.waiting.length > 0) for (const settle of entry.waiting.splice(0)) settle(outcome);
     if (!entry.forStream || this.isFull) this.#trimWindow();
   }
 
   /** Forgets the outcomes that a stream's client has. Unknown ids and unfinished calls are left alone. */
   acknowledge(uniqIds: readonly string[]): void {
-    this.#forget(
-      uniqIds
-        .map((uniqId) => this.#entries.get(uniqId))
-        .filter((entry) => entry?.state === "finished" && entry.forStream)
-        .filter((entry) => entry !== undefined),
-    );
+    const acknowledged: Entry[] = [];
+    for (const uniqId of uniqIds) {
+      const entry = this.#entries.get(uniqId);
+      if (entry?.state === "finished" && entry.forStream) acknowledged.push(entry);
+    }
+    this.#forget(acknowledged);
   }
 
   /** What a stream is owed or has not acknowledged, oldest first. */
@@ -166,7 +166,8 @@ export class Ledger {
   }
 
   #enter(call: Pick<Entry, "uniqId" | "digest" | "bytes" | "forStream" | "state">): Entry {
-    const entry: Entry = { ...call, outcome: undefined, waiting: [] };
+    const { uniqId, digest, bytes, forStream, state } = call;
+    const entry: Entry = { uniqId, digest, bytes, forStream, state, outcome: undefined, waiting: [] };
     this.#digests.set(entry.uniqId, entry.digest);
     this.#entries.set(entry.uniqId, entry);
     this.#unfinished += 1;

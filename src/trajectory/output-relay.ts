@@ -13,9 +13,10 @@ const BEGINNING: OutputPosition = { stdout: 0, stderr: 0 };
 const NOTHING = new Uint8Array();
 
 export class OutputRelay {
-  readonly #live = new Set<string>();
+  /** Of most trajectories there is none, so neither is made before it is needed. */
+  #live: Set<string> | undefined;
   /** Pieces that were delivered and not taken. */
-  readonly #held = new Set<OutputPiece>();
+  #held: Set<OutputPiece> | undefined;
   #bytes = 0;
   #closed = false;
 
@@ -29,6 +30,7 @@ export class OutputRelay {
 
   /** Of a call that is about to run. */
   sinkOf(uniqId: string): OutputSink {
+    this.#live ??= new Set();
     this.#live.add(uniqId);
     return (piece) => {
       if (this.hasStream() && !this.#closed) this.deliver(uniqId, this.#hold(piece));
@@ -36,21 +38,21 @@ export class OutputRelay {
   }
 
   ended(uniqId: string): void {
-    this.#live.delete(uniqId);
+    this.#live?.delete(uniqId);
   }
 
   /** For a new stream: what runs sends its output from where the client has it. */
   replay(positions: ReadonlyMap<string, OutputPosition> = new Map()): void {
     this.forget();
     const held = this.slot.slot;
-    for (const uniqId of this.#live) {
+    for (const uniqId of this.#live ?? []) {
       held?.runner.replayOutput(held.index, uniqId, positions.get(uniqId) ?? BEGINNING);
     }
   }
 
   /** The stream that pieces were delivered to is gone, or will be. */
   forget(): void {
-    this.#held.clear();
+    this.#held?.clear();
     this.#count(-this.#bytes);
   }
 
@@ -67,10 +69,11 @@ export class OutputRelay {
     const held: OutputPiece = {
       ...piece,
       taken: () => {
-        if (this.#held.delete(held)) this.#count(-bytes);
+        if (this.#held?.delete(held)) this.#count(-bytes);
         piece.taken();
       },
     };
+    this.#held ??= new Set();
     this.#held.add(held);
     this.#count(bytes);
     return held;

@@ -39,7 +39,7 @@ export class TrajectoryCalls {
   #bytes = 0;
   #onIdle: (() => void)[] = [];
   /** Rejects for who waits for the end of an Execute, when the trajectory is left. */
-  readonly #left = new Set<(error: SwitchyardError) => void>();
+  #left: Set<(error: SwitchyardError) => void> | undefined;
 
   constructor(
     private readonly around: TrajectorySurroundings,
@@ -84,9 +84,11 @@ export class TrajectoryCalls {
   outcomeOf(entry: Entry): Promise<Outcome> {
     if (entry.outcome) return Promise.resolve(entry.outcome);
     return new Promise((resolve, reject) => {
-      this.#left.add(reject);
+      const left = this.#left ?? new Set();
+      this.#left = left;
+      left.add(reject);
       entry.waiting.push((outcome) => {
-        this.#left.delete(reject);
+        left.delete(reject);
         resolve(outcome);
       });
     });
@@ -100,11 +102,11 @@ export class TrajectoryCalls {
       if (!entry) continue;
       const { metadata, ...numbers } = readContext(call.context);
       const finish = (outcome: Outcome) =>
-        this.#finish(entry, TAKEN_OVER, {
-          ...completeOutcome(outcome, metadata, slot.runner),
-          slotGeneration,
-          ...numbers,
-        });
+        this.#finish(
+          entry,
+          TAKEN_OVER,
+          completeOutcome(outcome, metadata, slot.runner, { slotGeneration, ...numbers }),
+        );
       if (call.outcome) finish(call.outcome);
       else this.#followRunning(slot, call, finish);
     }
@@ -159,8 +161,8 @@ export class TrajectoryCalls {
     this.#ended = true;
     this.output.close();
     this.#external.leave();
-    for (const reject of this.#left) reject(error);
-    this.#left.clear();
+    for (const reject of this.#left ?? []) reject(error);
+    this.#left?.clear();
   }
 
   /** Cancels all that is unfinished; nothing starts any more. */
@@ -188,10 +190,9 @@ export class TrajectoryCalls {
   }
 
   #begin(call: Call, entry: Entry): void {
-    const { plan, queueTimeoutS } = this.around;
     this.activity.accepted();
     this.#hold(entry.bytes);
-    const planned = plan(call);
+    const planned = this.around.plan(call);
     const kind = kindOf(planned, call);
     const trace = this.#follow(call, kind, planned);
     const settle = (outcome: Outcome) => {
@@ -200,33 +201,24 @@ export class TrajectoryCalls {
     };
     if (this.#going === "draining") return settle(failedOutcome("NOT_STARTED", shuttingDown().message));
     if (planned.kind === "done") return settle(planned.outcome);
-    const common = {
-      uniqId: call.uniqId,
-      queueTimeoutS: call.queueTimeoutS ?? queueTimeoutS,
-      ...(call.slotGeneration !== undefined && { slotGeneration: call.slotGeneration }),
-      ...(call.streamOutput && entry.forStream && { output: this.output.sinkOf(call.uniqId) }),
-      ...(trace && { trace }),
-      onStarted: () => {
-        entry.state = "running";
-        this.activity.started();
-      },
-      settle,
+    const { uniqId, slotGeneration, noOutputTimeoutS, queueTimeoutS = this.around.queueTimeoutS } = call;
+    const { digest, forStream } = entry;
+    const onStarted = () => {
+      entry.state = "running";
+      this.activity.started();
     };
+    const common = { uniqId, queueTimeoutS, slotGeneration, trace, onStarted, settle };
     if (planned.kind === "external") return this.#external.push({ ...common, plan: planned.plan });
-    this.#queue.push({
-      ...common,
-      digest: entry.digest,
-      forStream: entry.forStream,
-      plan: planned.plan,
-      ...(call.noOutputTimeoutS !== undefined && { noOutputTimeoutS: call.noOutputTimeoutS }),
-    });
+    const output = call.streamOutput && forStream ? this.output.sinkOf(uniqId) : undefined;
+    this.#queue.push({ ...common, plan: planned.plan, digest, forStream, output, noOutputTimeoutS });
   }
 
   #follow(call: Call, tool: string, planned: Plan): CallTrace | undefined {
+    if (!this.around.tracer) return undefined;
     const { uniqId, traceParent } = call;
     const { trajectoryId, pool } = this.identity;
     const waits = planned.kind !== "done";
-    return this.around.tracer?.begin({ trajectoryId, uniqId, pool, tool, waits, parent: traceParent });
+    return this.around.tracer.begin({ trajectoryId, uniqId, pool, tool, waits, parent: traceParent });
   }
 
   #hold(bytes: number): void {
@@ -260,7 +252,7 @@ export class TrajectoryCalls {
     this.output.ended(entry.uniqId);
     this.events.finished(entry, outcome);
     if (this.#ledger.unfinished > 0) return;
-    for (const idle of this.#onIdle.splice(0)) idle();
+    if (this.#onIdle.length > 0) for (const idle of this.#onIdle.splice(0)) idle();
     this.events.idle();
   }
 }

@@ -9,7 +9,8 @@ const TRANSFERS_MAX = 4;
 const NO_SLOT = "No active slot for trajectory (run a sandbox tool first)";
 
 export class TrajectoryTransfers {
-  readonly #live = new Set<Transfer>();
+  /** Most trajectories have none ever. */
+  #live: Set<Transfer> | undefined;
 
   constructor(
     private readonly slot: () => HeldSlot | undefined,
@@ -18,32 +19,34 @@ export class TrajectoryTransfers {
   ) {}
 
   get count(): number {
-    return this.#live.size;
+    return this.#live?.size ?? 0;
   }
 
   /** Throws NO_SLOT, LIMIT_REACHED, or why the slot's runner is lost. */
   begin(request: TransferRequest): Transfer {
     const slot = this.slot();
     if (!slot) throw new SwitchyardError("NO_SLOT", NO_SLOT);
-    if (this.#live.size >= TRANSFERS_MAX) {
+    if (this.count >= TRANSFERS_MAX) {
       const text = `this trajectory has ${TRANSFERS_MAX} transfers under way: wait for one to end`;
       throw new SwitchyardError("LIMIT_REACHED", text);
     }
     const transfer = slot.runner.transfer(slot.index, request);
-    this.#live.add(transfer);
+    const live = this.#live ?? new Set();
+    this.#live = live;
+    live.add(transfer);
     void transfer.over.then(() => {
-      this.#live.delete(transfer);
-      if (this.#live.size === 0) this.onIdle();
+      live.delete(transfer);
+      if (live.size === 0) this.onIdle();
     });
     return transfer;
   }
 
   endAll(why: SwitchyardError): void {
-    for (const transfer of this.#live) transfer.end(why);
+    for (const transfer of this.#live ?? []) transfer.end(why);
   }
 
   /** Resolves when none of those that are under way is any more. */
   async drain(): Promise<void> {
-    await Promise.all([...this.#live].map(({ over }) => over));
+    await Promise.all([...(this.#live ?? [])].map(({ over }) => over));
   }
 }

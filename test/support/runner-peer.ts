@@ -146,6 +146,12 @@ export class Peer {
     return taken.map(({ value }) => value as Values[K]);
   }
 
+  /** Acknowledgements go out with the next frame, or two turns later. */
+  async acknowledged(): Promise<Values["acknowledge"][]> {
+    for (let turn = 0; turn < 3; turn += 1) await settled();
+    return this.take("acknowledge");
+  }
+
   /** Its slots are asked for and opened, in that order. */
   async open(...slots: readonly number[]): Promise<void> {
     for (const slot of slots) {

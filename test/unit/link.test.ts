@@ -20,6 +20,28 @@ test("two ends talk, whoever came first", async () => {
   assert.deepEqual(server.frames, ["hello"]);
 });
 
+test("what nobody waits for goes out with the next frame, before it, or by itself soon after", async () => {
+  const [there, back] = [new PassThrough(), new PassThrough()];
+  const server = linkEnd(SERVER, back, there);
+  const runner = linkEnd(RUNNER, there, back);
+  await settled();
+  const sizes: number[] = [];
+  there.on("data", (chunk: Buffer) => sizes.push(chunk.length));
+  server.link.sendSoon("one");
+  server.link.sendSoon("two");
+  await settled();
+  server.link.send("three");
+  await settled();
+  assert.deepEqual(runner.frames, ["one", "two", "three"]);
+  assert.deepEqual(sizes, [frames(["one", "two", "three"]).length]);
+  server.link.sendSoon("four");
+  while (runner.frames.length < 4) await settled();
+  server.link.sendSoon("five");
+  server.link.close();
+  await settled();
+  assert.deepEqual([runner.frames.at(-1), sizes.length], ["five", 3]);
+});
+
 test("a runner says its marker before anything else, and nothing that it said before is heard", async () => {
   const [there, back] = [new PassThrough(), new PassThrough()];
   const runner = linkEnd(RUNNER, there, back);

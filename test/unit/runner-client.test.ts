@@ -112,8 +112,7 @@ describe("an honest runner", () => {
     await peer.say(finished(0, "a"));
     for (const uniqIds of [["nobody", "a"], ["a"], ["b"]]) peer.client.acknowledge(0, uniqIds);
     peer.client.acknowledge(1, ["a"]);
-    await settled();
-    assert.deepEqual(peer.take("acknowledge"), [{ slot: 0, uniqIds: ["a"] }]);
+    assert.deepEqual(await peer.acknowledged(), [{ slot: 0, uniqIds: ["a"] }]);
   });
 });
 

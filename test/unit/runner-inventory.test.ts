@@ -41,8 +41,7 @@ describe("taking over", () => {
     const calls = { 0: [known(0, "z", "acknowledged"), known(0, "a", "finished")] };
     const { peer } = await Peer.adopted({ slots: LEASED, calls });
     peer.client.acknowledge(0, ["a", "z"]);
-    await settled();
-    assert.deepEqual(peer.take("acknowledge"), [{ slot: 0, uniqIds: ["a"] }]);
+    assert.deepEqual(await peer.acknowledged(), [{ slot: 0, uniqIds: ["a"] }]);
   });
 
   test("a running call's result reaches who follows it, and its cancel the runner", async () => {
@@ -56,8 +55,8 @@ describe("taking over", () => {
     await running.done;
     running.cancel(0);
     peer.client.acknowledge(0, ["a"]);
-    await settled();
-    assert.deepEqual(peer.heard, [{ $case: "acknowledge", value: { slot: 0, uniqIds: ["a"] } }]);
+    assert.deepEqual(await peer.acknowledged(), [{ slot: 0, uniqIds: ["a"] }]);
+    assert.deepEqual(peer.heard, []);
   });
 
   test("a result that comes before anyone follows its call waits for who does", async () => {

@@ -27,8 +27,7 @@ describe("calls", () => {
     await running.done;
     assert.deepEqual(peer.calls(), []);
     peer.client.acknowledge(0, ["a"]);
-    await settled();
-    assert.deepEqual(peer.take("acknowledge"), [{ slot: 0, uniqIds: ["a"] }]);
+    assert.deepEqual(await peer.acknowledged(), [{ slot: 0, uniqIds: ["a"] }]);
   });
 
   test("those that never arrived are sent again, as they were, and only those", async () => {
@@ -126,8 +125,7 @@ describe("calls", () => {
     await peer.relink({ slots, calls });
     assert.deepEqual(peer.take("acknowledge"), [{ slot: 0, uniqIds: ["a"] }]);
     peer.client.acknowledge(0, ["b"]);
-    await settled();
-    assert.deepEqual(peer.take("acknowledge"), [{ slot: 0, uniqIds: ["b"] }]);
+    assert.deepEqual(await peer.acknowledged(), [{ slot: 0, uniqIds: ["b"] }]);
   });
 
   test("a call that came in before the inventory has one answer, however the runner counts", async () => {

@@ -33,7 +33,8 @@ function answer(tool: string, args: JsonObject): string {
 
 function metadata(tool: string, args: JsonObject, isolation = "namespace"): JsonObject {
   const planned = runs(tool, args).metadata;
-  return completeOutcome(okOutcome(), planned, { isolation, networkIsolated: true }).metadata;
+  const surroundings = { isolation, networkIsolated: true };
+  return completeOutcome(okOutcome(), planned, surroundings, { queueMs: 0, slotGeneration: 1 }).metadata;
 }
 
 describe("which tools there are", () => {

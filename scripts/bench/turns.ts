@@ -1,0 +1,46 @@
+// Ours and the rival in turns, and what a row makes of it.
+import { median } from "./figures.js";
+import type { Bench, Measured } from "./row.js";
+
+export interface Turn<Figure = number> {
+  readonly ours: Figure;
+  readonly against: Figure;
+}
+
+/** Each round measures both; every other one the rival first, so that a machine which gets slower favours neither. */
+export async function inTurns<Figure>(
+  { rounds, signal }: Pick<Bench, "rounds" | "signal">,
+  sides: { readonly ours: () => Promise<Figure>; readonly against: () => Promise<Figure> },
+): Promise<readonly Turn<Figure>[]> {
+  const turns: Turn<Figure>[] = [];
+  for (let round = 0; round < rounds; round++) {
+    signal.throwIfAborted();
+    if (round % 2 === 0) {
+      const ours = await sides.ours();
+      turns.push({ ours, against: await sides.against() });
+    } else {
+      const against = await sides.against();
+      turns.push({ ours: await sides.ours(), against });
+    }
+  }
+  return turns;
+}
+
+/** The row's value is the median of the rounds' `ratio`; `text` gives a figure its unit. */
+export function comparison(
+  turns: readonly Turn[],
+  ratio: (turn: Turn) => number,
+  text: (figure: number) => string,
+): Pick<Measured, "value" | "rounds" | "ours" | "against"> {
+  const rounds = turns.map(ratio);
+  const middle = (side: keyof Turn) => text(median(turns.map((turn) => turn[side])));
+  return { value: median(rounds), rounds, ours: middle("ours"), against: middle("against") };
+}
+
+export function milliseconds(ms: number): string {
+  return `${ms.toFixed(2)} ms`;
+}
+
+export function perSecond(rate: number): string {
+  return `${rate.toFixed(rate < 100 ? 1 : 0)}/s`;
+}
