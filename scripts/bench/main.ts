@@ -29,6 +29,7 @@ import {
 } from "./results.js";
 import type { Row } from "./row.js";
 import { row as agentMix } from "./rows/agent-mix.js";
+import { row as churn } from "./rows/churn.js";
 import { row as controlPlane } from "./rows/control-plane.js";
 import { row as dockerExec } from "./rows/docker-exec.js";
 import { row as files } from "./rows/files.js";
@@ -56,6 +57,7 @@ const ROWS: readonly (Row | readonly Row[])[] = [
   manyStreams,
   files,
   output,
+  churn,
   [slotMemory, streamMemory],
 ];
 
@@ -71,7 +73,7 @@ async function main(): Promise<number> {
       json: { type: "string" },
     },
   });
-  needPrograms({ bwrap: "bubblewrap", bash: "bash", cc: "gcc libc6-dev" });
+  needPrograms({ bwrap: "bubblewrap", bash: "bash", cc: "gcc libc6-dev", docker: "docker.io" });
   const wanted = wantedRows(values.only, values.short);
   const earlier = values.compare === undefined ? undefined : readRun(values.compare);
   const run = await measuredRun(wanted, values.short);
