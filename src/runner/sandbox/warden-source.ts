@@ -6,8 +6,9 @@
 // dumpable, and its capabilities keep everybody from attaching to it.
 //
 // Protocol. Warden to runner, on fd 1:
-//   ready HOW   the cell before has ended, as HOW says, and nothing of it lives; the FIFOs `in` and `out` in the channel folder
-//               are new, and wait for their other ends
+//   ready N HOW   the cell before has ended, as HOW says, and nothing of it lives; the FIFOs `in.N` and `out.N` in the channel
+//                 folder are empty, and wait for their other ends. Two pairs take turns, so that nobody has one open still;
+//                 ext4 is slow to make new ones, as it takes no inode that was deleted lately
 // Runner to warden, on fd 0, a line each: `open`, when it has opened both FIFOs: they become fd 0 and 1 of a launcher; `close`:
 // everything in the cell is killed.
 
@@ -32,18 +33,22 @@ sub keep_cells {
   my $how = '';
   $0 = 'switchyard-warden';
   syscall($prctl, 4, 0, 0, 0, 0);                         # PR_SET_DUMPABLE
-  while (1) {
-    for my $path ("$channel/in", "$channel/out") {
-      syscall($mknodat, -100, $path, 0010600, 0) == 0 or die "$path: $!\n";
-    }
+  my @pairs = map { ["$channel/in.$_", "$channel/out.$_"] } 0, 1;
+  for my $path (map { @$_ } @pairs) {
+    syscall($mknodat, -100, $path, 0010600, 0) == 0 or die "$path: $!\n";
+  }
+  for (my $turn = 0; ; $turn = 1 - $turn) {
+    my ($in_path, $out_path) = @{$pairs[$turn]};
     # The first reader, and a writer until there is another: so the runner's ends open at once, and see no end.
-    sysopen(my $in, "$channel/in", $O_NONBLOCK) or die "in: $!\n";
-    sysopen(my $holder, "$channel/out", 2 | $O_NONBLOCK) or die "out: $!\n";
-    say_line("ready $how");
+    sysopen(my $in, $in_path, $O_NONBLOCK) or die "$in_path: $!\n";
+    sysopen(my $holder, $out_path, 2 | $O_NONBLOCK) or die "$out_path: $!\n";
+    # Whoever had them open in the cell before the last has closed them, and what was in them went with that.
+    my $stale = sysread($in, my $byte, 1);
+    defined $stale && $stale == 0 && !defined sysread($holder, $byte, 1) or die "the channel is not clean\n";
+    say_line("ready $turn $how");
     exit 0 unless heard_line() eq 'open';
-    sysopen(my $out, "$channel/out", $O_WRONLY) or die "out: $!\n";
+    sysopen(my $out, $out_path, $O_WRONLY) or die "$out_path: $!\n";
     close $holder;
-    unlink "$channel/in", "$channel/out";
     # CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET, and SIGCHLD
     my $cell = syscall($clone, 0x28020000 | ($has_network ? 0 : 0x40000000) | 17, 0, 0, 0, 0);
     if ($cell == 0) {

@@ -13,11 +13,14 @@ import { Program } from "./program.js";
 import type { SandboxEntry } from "./sandbox.js";
 
 const LINE_MAX = 4096;
+const READY = /^ready ([01]) (.*)$/;
 
 export class Warden {
   readonly #program: Program;
   readonly #ready: Promise<void>;
   #setReady: () => void = () => undefined;
+  /** Which FIFOs are next. */
+  #turn = "";
   #cell: Cell | undefined;
   #heard = "";
   #isGone = false;
@@ -48,8 +51,8 @@ export class Warden {
   /** A home for one launcher; the one before is gone. Rejects when the warden goes first. */
   async open(): Promise<Home> {
     await Promise.race([this.#ready, this.gone.then((how) => Promise.reject(new Error(how)))]);
-    const output = openFifo(join(this.channel, "out"), "read");
-    const input = openFifo(join(this.channel, "in"), "write");
+    const output = openFifo(join(this.channel, `out.${this.#turn}`), "read");
+    const input = openFifo(join(this.channel, `in.${this.#turn}`), "write");
     const cell = new Cell(input, output, () => this.#program.input.write("close\n"));
     this.#cell = cell;
     this.#program.forgetWords();
@@ -69,11 +72,12 @@ export class Warden {
   }
 
   #obey(line: string): void {
-    if (!line.startsWith("ready ")) return this.destroy();
+    const [, turn, how = ""] = READY.exec(line) ?? [];
+    if (turn === undefined) return this.destroy();
+    this.#turn = turn;
     const cell = this.#cell;
     this.#cell = undefined;
     if (!cell) return this.#setReady();
-    const how = line.slice("ready ".length);
     const words = this.#program.lastWords;
     void lastLinesRead(cell.output).then(() => cell.end(words ? `${how}: ${words}` : how));
   }
