@@ -38,6 +38,10 @@ export class DockerBench implements Bench {
     this.signal = signal;
   }
 
+  get duration(): readonly string[] {
+    return ["--duration", `${this.seconds}s`];
+  }
+
   server(): Promise<Server> {
     this.#server ??= this.#warm();
     return this.#server;

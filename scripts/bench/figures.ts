@@ -4,6 +4,11 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
+/** NaN without any. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** The value below which `share` of the samples lie; NaN without any. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -1,53 +1,143 @@
-// `npm run bench [-- --short] [-- --only=ROW,ROW]`: every published figure, ours beside its floor or rival in the same run. It
-// needs Docker, and on this machine itself bubblewrap and a C compiler.
+// `npm run bench`: every published figure, ours beside its floor or rival in the same run; docs/performance.md says more. It needs
+// Docker, and on this machine itself bubblewrap and a C compiler.
+//   --only=ROW,ROW   those alone
+//   --short          few and short rounds, for CI: exit 1 where a row is beyond its wide margin
+//   --compare=FILE   holds each value against that of an earlier run
+//   --json=FILE      keeps the run there
+// A whole run, of all rows, also writes docs/performance.json and the tables of docs/performance.md. Exit 1 when a row could not be
+// measured.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { packageFile } from "../../src/backend/package-files.js";
 import { needPrograms } from "../need-programs.js";
 import { DockerBench } from "./bench.js";
 import { table } from "./figures.js";
-import type { Aim, Measured, Row } from "./row.js";
+import { machineText, thisMachine } from "./machine.js";
+import { writePage } from "./page.js";
+import {
+  agreements,
+  agreementText,
+  beyondMargin,
+  failed,
+  type Result,
+  type Run,
+  readRun,
+  runText,
+  writeRun,
+} from "./results.js";
+import type { Row } from "./row.js";
+import { row as agentMix } from "./rows/agent-mix.js";
+import { row as dockerExec } from "./rows/docker-exec.js";
 import { row as idleLatency } from "./rows/idle-latency.js";
+import { row as neighbours } from "./rows/neighbours.js";
+import { row as output } from "./rows/output.js";
+import { row as referenceFidelity } from "./rows/reference-fidelity.js";
+import { row as referenceIdle } from "./rows/reference-idle.js";
+import { row as referenceThroughput } from "./rows/reference-throughput.js";
+import { row as slotMemory } from "./rows/slot-memory.js";
+import { row as throughput } from "./rows/throughput.js";
 
-const ROWS: readonly Row[] = [idleLatency];
+/** Those of one table row that has several numbers stand together. */
+const ROWS: readonly (Row | readonly Row[])[] = [
+  idleLatency,
+  throughput,
+  referenceThroughput,
+  referenceIdle,
+  dockerExec,
+  neighbours,
+  agentMix,
+  output,
+  slotMemory,
+  referenceFidelity,
+];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { short: { type: "boolean", default: false }, only: { type: "string", default: "" } },
+    options: {
+      short: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+      compare: { type: "string" },
+      json: { type: "string" },
+    },
   });
   needPrograms({ bwrap: "bubblewrap", bash: "bash", cc: "gcc libc6-dev" });
-  const wanted = values.only === "" ? ROWS : ROWS.filter(({ name }) => values.only.split(",").includes(name));
-  if (wanted.length === 0) throw new Error(`--only: the rows are ${ROWS.map(({ name }) => name).join(", ")}`);
+  const rows = wantedRows(values.only, values.short);
+  const earlier = values.compare === undefined ? undefined : readRun(values.compare);
+  const run = await measuredRun(rows, values.short);
+  process.stdout.write(runText(run));
+  const compared = earlier && { earlier, agreed: agreements(earlier, run) };
+  if (compared !== undefined) {
+    const lines = compared.agreed.map(({ name, ratio, agrees }) => [name, ratio.toFixed(2), agrees ? "" : "off"]);
+    process.stdout.write(`\n${table(lines)}${agreementText(compared.earlier, compared.agreed)}\n`);
+  }
+  if (values.json !== undefined) writeRun(values.json, run);
+  const isPublished = !values.short && values.only === "" && failed(run).length === 0;
+  if (isPublished) {
+    writeRun(packageFile("docs", "performance.json"), run);
+    writePage(packageFile("docs", "performance.md"), run, compared);
+  }
+  const beyond = values.short ? beyondMargin(run) : failed(run).map(({ name }) => name);
+  if (beyond.length === 0) return 0;
+  process.stdout.write(`${values.short ? "beyond their margins" : "not measured"}: ${beyond.join(", ")}\n`);
+  return 1;
+}
+
+function wantedRows(only: string, short: boolean): readonly (readonly Row[])[] {
+  const all = ROWS.map((row) => ("name" in row ? [row] : row));
+  const names = only === "" ? undefined : only.split(",");
+  const unknown = names?.filter((name) => !all.flat().some((row) => row.name === name)) ?? [];
+  if (unknown.length > 0) {
+    const known = all.flat().map(({ name }) => name);
+    throw new Error(`--only: no row ${unknown.join(", ")}; the rows are ${known.join(", ")}`);
+  }
+  const isWanted = ({ name, margin }: Row) => (names?.includes(name) ?? true) && (!short || margin !== undefined);
+  return all.map((row) => row.filter(isWanted)).filter((row) => row.length > 0);
+}
+
+async function measuredRun(rows: readonly (readonly Row[])[], short: boolean): Promise<Run> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
+  const [beganAt, beganMs, machine] = [new Date().toISOString(), performance.now(), await thisMachine()];
   const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
-  const size = values.short ? { rounds: 1, seconds: 2 } : { rounds: 5, seconds: 4 };
+  const size = short ? { rounds: 3, seconds: 1 } : { rounds: 5, seconds: 4 };
   const bench = new DockerBench({ ...size, folder, signal: stop.signal });
+  bench.say(machineText(machine));
   try {
-    const cells: string[][] = [["measure", "aim", "value", "ours", "against", ""]];
-    for (const row of wanted) {
-      bench.say(row.name);
-      cells.push(cellsOf(row, await row.measured(bench)));
+    const results: Result[][] = [];
+    for (const row of rows) {
+      const parts: Result[] = [];
+      for (const part of row) parts.push(await resultOf(part, bench));
+      results.push(parts);
     }
-    process.stdout.write(table(cells));
-    return 0;
+    const tookS = (performance.now() - beganMs) / 1000;
+    return { kind: "switchyard-performance", beganAt, tookS, machine, rows: results };
   } finally {
     await bench.end();
     rmSync(folder, { recursive: true });
   }
 }
 
-function cellsOf({ measure, aim }: Row, { value, ours, against }: Measured): string[] {
-  return [measure, aimText(aim), `${value.toFixed(2)}${aim.unit}`, ours, against, isMet(aim, value) ? "met" : "missed"];
+/** A row that fails costs only itself. */
+async function resultOf(row: Row, bench: DockerBench): Promise<Result> {
+  const { name, measure, aim, margin } = row;
+  const about = { name, measure, aim, ...(margin !== undefined && { margin }) };
+  const beganMs = performance.now();
+  try {
+    const measured = await row.measured(bench);
+    bench.say(`${name}: ${measured.value.toFixed(2)}${aim.unit}, in ${seconds(beganMs)} s`);
+    return { ...about, measured };
+  } catch (error) {
+    bench.signal.throwIfAborted();
+    const failure = error instanceof Error ? error.message : String(error);
+    bench.say(`${name}: ${failure}`);
+    return { ...about, failure };
+  }
 }
 
-function aimText(aim: Aim): string {
-  return "atLeast" in aim ? `≥ ${aim.atLeast}${aim.unit}` : `≤ ${aim.atMost}${aim.unit}`;
-}
-
-function isMet(aim: Aim, value: number): boolean {
-  return "atLeast" in aim ? value >= aim.atLeast : value <= aim.atMost;
+function seconds(sinceMs: number): string {
+  return ((performance.now() - sinceMs) / 1000).toFixed(0);
 }
 
 try {

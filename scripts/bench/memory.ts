@@ -1,5 +1,5 @@
-// What idle slots and containers cost in memory: the proportional share (PSS) of every process, and what the kernel holds
-// for the container beside it.
+// What a container costs in memory: the proportional share (PSS) of every process, and what the kernel holds for the container
+// beside it.
 import { readdirSync, readFileSync } from "node:fs";
 import type { Container } from "../../src/backend/backend.js";
 import { table } from "./figures.js";
@@ -10,7 +10,7 @@ export function idleMemory(levels: readonly string[], containers: ReadonlyMap<st
   const rows = levels.map((level) => {
     const [container] = containers.get(level) ?? [];
     if (!container) return [level, "", "", "", ""];
-    const { slots, runner, kernel } = costOf(container.id);
+    const { slots, runner, kernel } = memoryOf(container.id);
     const perSlot = (slots + kernel) / container.runner.slots;
     return [level, mib(runner), mib(slots / container.runner.slots), mib(kernel), mib(perSlot)];
   });
@@ -28,7 +28,8 @@ function mib(bytes: number): string {
   return (bytes / MIB).toFixed(2);
 }
 
-function costOf(id: string): { slots: number; runner: number; kernel: number } {
+/** In bytes: all slots of the container, its runner, the kernel's part. */
+export function memoryOf(id: string): { readonly slots: number; readonly runner: number; readonly kernel: number } {
   let slots = 0;
   let runner = 0;
   for (const pid of processesOf(id)) {

@@ -2,20 +2,20 @@
 // `bash -c true` in C) and its rival (bubblewrap for each command), in the same run. Rounds are interleaved and medians
 // taken, since the machine may be shared. Exit 1 when `namespace` misses the ratios that it promises. It needs Docker, and
 // on this machine itself bubblewrap and a C compiler.
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import type { Backend, Container } from "../../src/backend/backend.js";
 import { DockerBackend } from "../../src/backend/docker/docker-backend.js";
-import { packageFile } from "../../src/backend/package-files.js";
 import { UidBlock } from "../../src/backend/uid-block.js";
 import { poolSettings } from "../../src/cli/backend.js";
 import { loadConfig } from "../../src/config/load.js";
 import { needPrograms } from "../need-programs.js";
 import { median, percentile, table } from "./figures.js";
 import { idleMemory } from "./memory.js";
+import { BWRAP_TRUE, startsPerSecond, TRUE } from "./rivals/host.js";
 
 const SLOTS = 16;
 const ROUND_S = 4;
@@ -34,36 +34,29 @@ async function main(): Promise<number> {
   needPrograms({ bwrap: "bubblewrap", bash: "bash", cc: "gcc libc6-dev" });
   const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
   try {
-    const floorProgram = join(folder, "floor");
-    execFileSync("cc", ["-O2", "-o", floorProgram, packageFile("scripts", "bench", "floor.c")]);
-    return await bench(floorProgram);
+    const scratch = { folder, seconds: ROUND_S, signal: new AbortController().signal };
+    return await bench(() => startsPerSecond(scratch, SLOTS, TRUE));
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-async function bench(floorProgram: string): Promise<number> {
+async function bench(floor: () => Promise<number>): Promise<number> {
   const backend = await startBackend();
   const levels = ["namespace", "uid", "container"];
   try {
     const containers = new Map<string, Container[]>();
     for (const level of levels) containers.set(level, await openContainers(backend, level));
     const contestants = [
-      { name: "plain spawn by Node", run: () => spawned("bash", ["-c", "true"]) },
-      { name: "bwrap per command", run: () => spawned("bwrap", BWRAP) },
+      { name: "plain spawn by Node", run: () => spawned(TRUE) },
+      { name: "bwrap per command", run: () => spawned(BWRAP_TRUE) },
       ...levels.map((level) => ({ name: `slot: ${level}`, run: runnerOf(containers.get(level) ?? []) })),
     ];
-    return report(await measure(contestants, floorProgram), levels, containers);
+    return report(await measure(contestants, floor), levels, containers);
   } finally {
     await backend.close();
   }
 }
-
-const BWRAP = [
-  ...["--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"],
-  ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev"],
-  ...["--tmpfs", "/tmp", "bash", "-c", "true"],
-];
 
 async function startBackend(): Promise<Backend> {
   const config = loadConfig({ env: {}, flags: {} });
@@ -118,7 +111,7 @@ function runnerOf(containers: readonly Container[]): (worker: number) => Promise
   };
 }
 
-function spawned(program: string, args: readonly string[]): Promise<void> {
+function spawned([program, ...args]: readonly [string, ...string[]]): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: "ignore" });
     child.once("error", reject);
@@ -132,14 +125,14 @@ interface Figures {
   readonly loadedMs: number[];
 }
 
-async function measure(contestants: readonly Contestant[], floorProgram: string) {
+async function measure(contestants: readonly Contestant[], floorOnce: () => Promise<number>) {
   const floor: number[] = [];
   const figures = new Map<string, Figures>(
     contestants.map(({ name }) => [name, { perSecond: [], idleMs: [], loadedMs: [] }]),
   );
   for (let round = 1; round <= ROUNDS; round++) {
     process.stderr.write(`round ${round} of ${ROUNDS}\n`);
-    floor.push(floorOf(floorProgram));
+    floor.push(await floorOnce());
     for (const { name, run } of contestants) {
       const of = figures.get(name);
       if (!of) continue;
@@ -150,12 +143,6 @@ async function measure(contestants: readonly Contestant[], floorProgram: string)
     }
   }
   return { floor: median(floor), figures };
-}
-
-function floorOf(program: string): number {
-  // With a socket as its stdin, which is what Node's pipes are, bash believes in a remote login and reads ~/.bashrc.
-  const stdio = ["ignore", "pipe", "inherit"] as const;
-  return Number(execFileSync(program, [String(SLOTS), String(ROUND_S)], { encoding: "utf8", stdio: [...stdio] }));
 }
 
 async function idle(run: Contestant["run"]): Promise<number[]> {

@@ -1,0 +1,37 @@
+// An idle system's latency against that of `docker exec`.
+import { DockerExec } from "../rivals/docker-exec.js";
+import { TRUE } from "../rivals/host.js";
+import type { Row } from "../row.js";
+import { comparison, inTurns, milliseconds, perSecond } from "../turns.js";
+
+const STREAMS = 64;
+
+export const row: Row = {
+  name: "docker-exec",
+  measure: "idle latency of `bash true`, p50, against `docker exec` of the same by Docker's API",
+  aim: { unit: "× lower", atLeast: 30 },
+  margin: 3,
+  async measured(bench) {
+    const server = await bench.server();
+    const rival = await DockerExec.start();
+    try {
+      await rival.run(TRUE);
+      const turns = await inTurns(bench, {
+        ours: async () =>
+          (await bench.load(server, ["--streams", "1", "--warm-up", "1s", ...bench.duration])).total.latency.p50,
+        against: async () => (await rival.load(bench, 1, TRUE)).p50Ms,
+      });
+      const loaded = await bench.load(server, ["--streams", String(STREAMS), "--warm-up", "1s", ...bench.duration]);
+      const { rate } = await rival.load(bench, STREAMS, TRUE);
+      return {
+        ...comparison(turns, ({ ours, against }) => against / ours, milliseconds),
+        details: [
+          [`${STREAMS} at a time, ours`, perSecond(loaded.total.rate)],
+          [`${STREAMS} at a time, docker exec`, perSecond(rate)],
+        ],
+      };
+    } finally {
+      await rival.stop();
+    }
+  },
+};
