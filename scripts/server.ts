@@ -43,9 +43,13 @@ export class Server {
    * Resolves when the server has printed its ready line; rejects with what it logged when it ends before. `flags` are
    * further ones of `serve`.
    */
-  static async start(backend: Backend, signal: AbortSignal, flags: readonly string[] = []): Promise<Server> {
-    const args = ["serve", "--listen", "127.0.0.1:0", "--backend", backend, ...flags];
-    const child = spawn(process.execPath, [COMMAND, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  static start(backend: Backend, signal: AbortSignal, flags: readonly string[] = []): Promise<Server> {
+    return Server.run([COMMAND, "serve", "--listen", "127.0.0.1:0", "--backend", backend, ...flags], signal);
+  }
+
+  /** The same with a program of its own, as arguments of `node`. */
+  static async run(args: readonly string[], signal: AbortSignal): Promise<Server> {
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     const closed = once(child, "close");
     closed.catch(() => {});
     const logTail: string[] = [];

@@ -58,7 +58,9 @@ export class DockerBench implements Bench {
     const target = ["--server", address, "--server-pid", String(pid)];
     const args = [COMMAND, "bench", ...target, "--json", json, ...flags];
     await promisify(execFile)(process.execPath, args, { timeout: RUN_MAX_MS, signal: this.signal });
-    return JSON.parse(readFileSync(json, "utf8")) as Report;
+    const report = JSON.parse(readFileSync(json, "utf8")) as Report;
+    if (report.total.results > 0 && report.total.latency.count > 0) return report;
+    throw new Error(`no call ended in the counted time: bench ${flags.join(" ")}`);
   }
 
   say(text: string): void {

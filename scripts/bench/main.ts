@@ -29,14 +29,18 @@ import {
 } from "./results.js";
 import type { Row } from "./row.js";
 import { row as agentMix } from "./rows/agent-mix.js";
+import { row as controlPlane } from "./rows/control-plane.js";
 import { row as dockerExec } from "./rows/docker-exec.js";
+import { row as files } from "./rows/files.js";
 import { row as idleLatency } from "./rows/idle-latency.js";
+import { row as manyStreams } from "./rows/many-streams.js";
 import { row as neighbours } from "./rows/neighbours.js";
 import { row as output } from "./rows/output.js";
 import { row as referenceFidelity } from "./rows/reference-fidelity.js";
 import { row as referenceIdle } from "./rows/reference-idle.js";
 import { row as referenceThroughput } from "./rows/reference-throughput.js";
 import { row as slotMemory } from "./rows/slot-memory.js";
+import { row as streamMemory } from "./rows/stream-memory.js";
 import { row as throughput } from "./rows/throughput.js";
 
 /** Those of one table row that has several numbers stand together. */
@@ -48,10 +52,15 @@ const ROWS: readonly (Row | readonly Row[])[] = [
   dockerExec,
   neighbours,
   agentMix,
+  controlPlane,
+  manyStreams,
+  files,
   output,
-  slotMemory,
-  referenceFidelity,
+  [slotMemory, streamMemory],
 ];
+
+/** What the rows lean on; not counted among them. */
+const CHECKS: readonly Row[] = [referenceFidelity];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -63,9 +72,9 @@ async function main(): Promise<number> {
     },
   });
   needPrograms({ bwrap: "bubblewrap", bash: "bash", cc: "gcc libc6-dev" });
-  const rows = wantedRows(values.only, values.short);
+  const wanted = wantedRows(values.only, values.short);
   const earlier = values.compare === undefined ? undefined : readRun(values.compare);
-  const run = await measuredRun(rows, values.short);
+  const run = await measuredRun(wanted, values.short);
   process.stdout.write(runText(run));
   const compared = earlier && { earlier, agreed: agreements(earlier, run) };
   if (compared !== undefined) {
@@ -84,39 +93,48 @@ async function main(): Promise<number> {
   return 1;
 }
 
-function wantedRows(only: string, short: boolean): readonly (readonly Row[])[] {
-  const all = ROWS.map((row) => ("name" in row ? [row] : row));
-  const names = only === "" ? undefined : only.split(",");
-  const unknown = names?.filter((name) => !all.flat().some((row) => row.name === name)) ?? [];
-  if (unknown.length > 0) {
-    const known = all.flat().map(({ name }) => name);
-    throw new Error(`--only: no row ${unknown.join(", ")}; the rows are ${known.join(", ")}`);
-  }
-  const isWanted = ({ name, margin }: Row) => (names?.includes(name) ?? true) && (!short || margin !== undefined);
-  return all.map((row) => row.filter(isWanted)).filter((row) => row.length > 0);
+interface Wanted {
+  readonly rows: readonly (readonly Row[])[];
+  readonly checks: readonly Row[];
 }
 
-async function measuredRun(rows: readonly (readonly Row[])[], short: boolean): Promise<Run> {
+function wantedRows(only: string, short: boolean): Wanted {
+  const rows = ROWS.map((row) => ("name" in row ? [row] : row));
+  const known = [...rows.flat(), ...CHECKS].map(({ name }) => name);
+  const names = only === "" ? known : only.split(",");
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`--only: no row ${unknown.join(", ")}; the rows are ${known.join(", ")}`);
+  const isWanted = ({ name, margin }: Row) => names.includes(name) && (!short || margin !== undefined);
+  return {
+    rows: rows.map((row) => row.filter(isWanted)).filter((row) => row.length > 0),
+    checks: CHECKS.filter(isWanted),
+  };
+}
+
+async function measuredRun({ rows, checks }: Wanted, short: boolean): Promise<Run> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
   const [beganAt, beganMs, machine] = [new Date().toISOString(), performance.now(), await thisMachine()];
   const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
-  const size = short ? { rounds: 3, seconds: 1 } : { rounds: 5, seconds: 4 };
+  const size = short ? { rounds: 3, seconds: 1 } : { rounds: 5, seconds: 3 };
   const bench = new DockerBench({ ...size, folder, signal: stop.signal });
   bench.say(machineText(machine));
   try {
     const results: Result[][] = [];
-    for (const row of rows) {
-      const parts: Result[] = [];
-      for (const part of row) parts.push(await resultOf(part, bench));
-      results.push(parts);
-    }
+    for (const row of rows) results.push(await resultsOf(row, bench));
+    const checked = await resultsOf(checks, bench);
     const tookS = (performance.now() - beganMs) / 1000;
-    return { kind: "switchyard-performance", beganAt, tookS, machine, rows: results };
+    return { kind: "switchyard-performance", beganAt, tookS, machine, rows: results, checks: checked };
   } finally {
     await bench.end();
     rmSync(folder, { recursive: true });
   }
+}
+
+async function resultsOf(rows: readonly Row[], bench: DockerBench): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const row of rows) results.push(await resultOf(row, bench));
+  return results;
 }
 
 /** A row that fails costs only itself. */

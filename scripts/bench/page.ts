@@ -2,7 +2,7 @@
 // written by hand.
 import { readFileSync, writeFileSync } from "node:fs";
 import { machineText } from "./machine.js";
-import { type Agreement, agreementText, cells, measures, type Run, verdictText } from "./results.js";
+import { type Agreement, agreementText, cells, measures, type Run, resultsOf, verdictText } from "./results.js";
 
 export function writePage(path: string, run: Run, compared?: { earlier: Run; agreed: readonly Agreement[] }): void {
   const parts = {
@@ -32,9 +32,9 @@ function markdown(lines: readonly (readonly string[])[]): string {
 }
 
 function details(run: Run): string {
-  const lines = run.rows
-    .flat()
-    .flatMap(({ name, measured }) => (measured?.details ?? []).map(([what, figure]) => [name, what, figure]));
+  const lines = resultsOf(run).flatMap(({ name, measured }) =>
+    (measured?.details ?? []).map(([what, figure]) => [name, what, figure]),
+  );
   return markdown([["row", "figure", "value"], ...lines]);
 }
 

@@ -14,6 +14,8 @@ export interface Run {
   readonly machine: Machine;
   /** A row of the table has one number or more. */
   readonly rows: readonly (readonly Result[])[];
+  /** What the rows lean on; not counted among them. */
+  readonly checks: readonly Result[];
 }
 
 export interface Result {
@@ -33,6 +35,11 @@ export interface Agreement {
   readonly agrees: boolean;
 }
 
+/** All, in the order of the table. */
+export function resultsOf({ rows, checks }: Run): readonly Result[] {
+  return [...rows.flat(), ...checks];
+}
+
 /** Whether all numbers of the row are what they should be. */
 export function isMet(row: readonly Result[]): boolean {
   return row.every(({ aim, measured }) => measured !== undefined && reaches(aim, measured.value));
@@ -43,23 +50,23 @@ export function reaches(aim: Aim, value: number): boolean {
 }
 
 /** Names of what a short run may not be content with. */
-export function beyondMargin({ rows }: Run): string[] {
+export function beyondMargin(run: Run): string[] {
   const beyond = ({ aim, margin, measured }: Result) => {
     if (margin === undefined || measured === undefined) return true;
     const wide: Aim = "atLeast" in aim ? { unit: aim.unit, atLeast: margin } : { unit: aim.unit, atMost: margin };
     return !reaches(wide, measured.value);
   };
-  return rows.flat().flatMap((result) => (beyond(result) ? [result.name] : []));
+  return resultsOf(run).flatMap((result) => (beyond(result) ? [result.name] : []));
 }
 
-export function failed({ rows }: Run): readonly Result[] {
-  return rows.flat().filter(({ measured }) => measured === undefined);
+export function failed(run: Run): readonly Result[] {
+  return resultsOf(run).filter(({ measured }) => measured === undefined);
 }
 
 /** The numbers that both runs have. */
 export function agreements(earlier: Run, later: Run): readonly Agreement[] {
-  const before = new Map(earlier.rows.flat().map(({ name, measured }) => [name, measured?.value]));
-  return later.rows.flat().flatMap(({ name, measured }) => {
+  const before = new Map(resultsOf(earlier).map(({ name, measured }) => [name, measured?.value]));
+  return resultsOf(later).flatMap(({ name, measured }) => {
     const [from, to] = [before.get(name), measured?.value];
     if (from === undefined || to === undefined) return [];
     const ratio = to / from;
@@ -75,17 +82,17 @@ export function agreementText(earlier: Run, agreed: readonly Agreement[]): strin
 }
 
 /** Head and lines of the table but for what each measures; a row's number stands on its first line. */
-export function cells({ rows }: Run): string[][] {
+export function cells({ rows, checks }: Run): string[][] {
   const head = ["", "row", "aim", "value", "ours", "against", ""];
   const lines = rows.flatMap((row, index) =>
     row.map((result, part) => [part === 0 ? String(index + 1) : "", ...line(result)]),
   );
-  return [head, ...lines];
+  return [head, ...lines, ...checks.map((check) => ["", ...line(check)])];
 }
 
 /** What each line of the table measures, its head first. */
-export function measures({ rows }: Run): string[] {
-  return ["measure", ...rows.flat().map(({ measure }) => measure)];
+export function measures(run: Run): string[] {
+  return ["measure", ...resultsOf(run).map(({ measure }) => measure)];
 }
 
 function line({ name, aim, measured, failure = "" }: Result): string[] {
@@ -108,7 +115,7 @@ export function verdictText({ rows, tookS }: Run): string {
 
 /** As a terminal shows it: the table, then the further figures of each row. */
 export function runText(run: Run): string {
-  const details = run.rows.flat().flatMap(({ name, measured }) => {
+  const details = resultsOf(run).flatMap(({ name, measured }) => {
     const figures = measured?.details ?? [];
     if (figures.length === 0) return [];
     return [`\n${name}\n${table(figures.map(([what, figure]) => [`  ${what}`, figure]))}`];

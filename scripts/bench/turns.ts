@@ -2,23 +2,26 @@
 import { median } from "./figures.js";
 import type { Bench, Measured } from "./row.js";
 
-export interface Turn {
-  readonly ours: number;
-  readonly against: number;
+export interface Turn<Figure = number> {
+  readonly ours: Figure;
+  readonly against: Figure;
 }
 
 /** Each round measures both; every other one the rival first, so that a machine which gets slower favours neither. */
-export async function inTurns(
+export async function inTurns<Figure>(
   { rounds, signal }: Pick<Bench, "rounds" | "signal">,
-  sides: { readonly ours: () => Promise<number>; readonly against: () => Promise<number> },
-): Promise<readonly Turn[]> {
-  const turns: Turn[] = [];
+  sides: { readonly ours: () => Promise<Figure>; readonly against: () => Promise<Figure> },
+): Promise<readonly Turn<Figure>[]> {
+  const turns: Turn<Figure>[] = [];
   for (let round = 0; round < rounds; round++) {
     signal.throwIfAborted();
-    const rivalFirst = round % 2 === 1;
-    const early = rivalFirst ? await sides.against() : Number.NaN;
-    const ours = await sides.ours();
-    turns.push({ ours, against: rivalFirst ? early : await sides.against() });
+    if (round % 2 === 0) {
+      const ours = await sides.ours();
+      turns.push({ ours, against: await sides.against() });
+    } else {
+      const against = await sides.against();
+      turns.push({ ours: await sides.ours(), against });
+    }
   }
   return turns;
 }

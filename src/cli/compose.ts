@@ -27,8 +27,16 @@ import { serveHttp } from "./watched.js";
 /** Calls that outlast the grace are killed at its end; their results have so long to go out before the streams end. */
 const LAST_RESULTS_MS = 5_000;
 
-/** Rejects, with nothing left behind, when any part cannot start. `say` is told what it is at meanwhile. */
-export async function startService(config: Config, log: Logger, say?: Say): Promise<Service> {
+/**
+ * Rejects, with nothing left behind, when any part cannot start. `say` is told what it is at meanwhile; `backendOf` makes
+ * what the configuration asks for, unless a bench has one of its own.
+ */
+export async function startService(
+  config: Config,
+  log: Logger,
+  say?: Say,
+  backendOf: (...given: Parameters<typeof makeBackend>) => Promise<Backend> = makeBackend,
+): Promise<Service> {
   const instance = instanceOf(config);
   const unlock = await lockInstance(instance);
   const undo: (() => unknown)[] = [unlock];
@@ -43,7 +51,7 @@ export async function startService(config: Config, log: Logger, say?: Say): Prom
     const tracing = await makeTracing(config, serverId, metrics, log);
     if (tracing) undo.push(() => tracing.close());
     const onRoundTrip = (ms: number) => metrics.linkAnswered(ms);
-    const backend = await makeBackend(config, { instance, uids, log, onFenced, onRoundTrip, onProgress: say });
+    const backend = await backendOf(config, { instance, uids, log, onFenced, onRoundTrip, onProgress: say });
     undo.push(() => backend.close());
     await backend.start();
     const pools = Object.entries(config.pools).map(([name, pool]) => makePool(name, pool, backend, log));

@@ -25,7 +25,9 @@ export async function startsPerSecond(
   const program = join(folder, "floor");
   if (!existsSync(program))
     execFileSync("cc", ["-O2", "-o", program, packageFile("scripts", "bench", "rivals", "floor.c")]);
-  return Number(await output(program, [String(workers), String(seconds), ...command], signal));
+  const rate = Number(await output(program, [String(workers), String(seconds), ...command], signal));
+  if (rate > 0) return rate;
+  throw new Error(`no ${command.join(" ")} ended in ${seconds} s`);
 }
 
 /** Milliseconds, p50, of one start after the other by a Node process that does nothing else. */
