@@ -3,8 +3,8 @@ import { DockerExec } from "../rivals/docker-exec.js";
 import type { Row } from "../row.js";
 import { comparison, inTurns } from "../turns.js";
 
-/** For each second of a side, so that in any several commands end. */
-const MIB_PER_S = 16;
+/** For each second of a side: several commands end in it, and each lasts long beside what starting it takes. */
+const MIB_PER_S = 32;
 
 export const row: Row = {
   name: "output",
