@@ -6,7 +6,7 @@ import type { Clock } from "../core/clock.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import type { Logger } from "../core/log.js";
 import { Patience } from "../core/patience.js";
-import { type LeasedSlot, Slot, type SlotState } from "./slot.js";
+import { type LeasedSlot, noSlots, Slot, type SlotState } from "./slot.js";
 
 export interface PoolContainerOptions {
   readonly container: Container;
@@ -22,6 +22,7 @@ export interface PoolContainerOptions {
 export class PoolContainer {
   readonly container: Container;
   readonly slots: readonly Slot[];
+  readonly #counts = noSlots();
   readonly #releases = new WeakMap<LeasedSlot, Promise<boolean>>();
   /** With the openings and wipes of its slots. */
   readonly #patience: Patience;
@@ -36,7 +37,7 @@ export class PoolContainer {
   constructor(private readonly options: PoolContainerOptions) {
     this.container = options.container;
     const { slots } = options.container.runner;
-    this.slots = Array.from({ length: slots }, (_, index) => new Slot(options.container, index));
+    this.slots = Array.from({ length: slots }, (_, index) => new Slot(options.container, index, this.#counts));
     this.#freeSinceMs = options.clock.now();
     this.#patience = new Patience(options.clock, options.slotTimeoutS * 1000);
     void options.container.runner.lost.then((why) => this.die(why));
@@ -89,11 +90,11 @@ export class PoolContainer {
   }
 
   count(state: SlotState): number {
-    return this.slots.reduce((sum, slot) => (slot.state === state ? sum + 1 : sum), 0);
+    return this.#counts[state];
   }
 
   lease(): LeasedSlot | undefined {
-    if (!this.serving) return undefined;
+    if (!this.serving || this.count("ready") === 0) return undefined;
     return this.slots.find((slot) => slot.state === "ready")?.lease();
   }
 

@@ -21,6 +21,13 @@ const NEXT: Readonly<Record<SlotState, readonly SlotState[]>> = {
   dead: [],
 };
 
+/** Slots by their state, kept as they change, so that nobody has to walk over them. */
+export type SlotCounts = Record<SlotState, number>;
+
+export function noSlots(): SlotCounts {
+  return { opening: 0, ready: 0, leased: 0, closing: 0, quarantined: 0, dead: 0 };
+}
+
 export class Slot {
   #state: SlotState = "opening";
   #holder: LeasedSlot | undefined;
@@ -29,7 +36,11 @@ export class Slot {
     readonly container: Container,
     /** As its runner names it. */
     readonly index: number,
-  ) {}
+    /** Of its container's slots, itself included. */
+    private readonly counts: SlotCounts = noSlots(),
+  ) {
+    counts.opening += 1;
+  }
 
   get state(): SlotState {
     return this.#state;
@@ -76,6 +87,8 @@ export class Slot {
     if (!NEXT[this.#state].includes(next)) {
       throw new SwitchyardError("INTERNAL", `slot ${this.index}: ${this.#state} cannot become ${next}`);
     }
+    this.counts[this.#state] -= 1;
+    this.counts[next] += 1;
     this.#state = next;
   }
 }

@@ -1,7 +1,7 @@
 // What a pool tells of itself.
 import type { Backend, Isolation } from "../backend/backend.js";
 import type { PoolContainer } from "./pool-container.js";
-import type { SlotState } from "./slot.js";
+import { noSlots, type SlotState } from "./slot.js";
 
 export interface PoolStatus {
   readonly name: string;
@@ -18,7 +18,7 @@ export interface PoolStatus {
 
 /** Slots by state. */
 export function slotStates(members: Iterable<PoolContainer>): Record<SlotState, number> {
-  const states = { opening: 0, ready: 0, leased: 0, closing: 0, quarantined: 0, dead: 0 };
+  const states = noSlots();
   for (const { slots } of members) for (const { state } of slots) states[state] += 1;
   return states;
 }
