@@ -19,6 +19,8 @@ export interface RunOptions {
   /** Aborted: the run ends early, and what it has seen counts. */
   readonly signal: AbortSignal;
   readonly onRow: (row: Row) => void;
+  /** Once a second, until all trajectories can make calls. */
+  readonly onOpening?: (up: number) => void;
 }
 
 export interface Gathered {
@@ -118,8 +120,14 @@ class CoordinatedRun {
   async #start(): Promise<void> {
     const { signal } = this.#options;
     const runId = randomBytes(6).toString("hex");
+    const up = new Map<number, number>();
     for (let index = 0; index < this.#plan.clients; index += 1) {
-      const client = new ClientProcess((second) => this.#reported(second));
+      const onOpening = (ups: number) => {
+        up.set(index, ups);
+        // All tell in the same second: what the first says is shown with what the last one does.
+        if (index === 0) this.#options.onOpening?.([...up.values()].reduce((sum, each) => sum + each, 0));
+      };
+      const client = new ClientProcess((second) => this.#reported(second), onOpening);
       this.#clients.push(client);
       client.send({ kind: "plan", plan: this.#plan, index, runId });
     }
