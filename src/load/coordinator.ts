@@ -42,6 +42,8 @@ const BEGIN_AFTER_MS = 300;
 const PATIENCE_MS = 20_000;
 const INTERRUPTED_DRAIN_MS = 2_000;
 const END_MS_MAX = 15_000;
+/** Of a second that was not looked at. */
+const NOTHING: Surroundings = { server: undefined, before: undefined, processes: undefined };
 
 /** Rejects when the run cannot begin. */
 export async function runLoad(plan: LoadPlan, options: RunOptions): Promise<Gathered> {
@@ -167,7 +169,10 @@ class CoordinatedRun {
         () => {
           const look = this.#look(second).finally(() => this.#looks.delete(look));
           this.#looks.add(look);
-          next(second + 1);
+          // On a busy machine a look may take seconds: those are left out, or all later ones would be told too late.
+          const due = Math.max(second + 1, Math.ceil((Date.now() - beganUnixMs) / 1000));
+          for (let missed = second + 1; missed < due; missed += 1) this.#surroundings.set(missed, NOTHING);
+          next(due);
         },
         beganUnixMs + second * 1000 - Date.now(),
       );
@@ -207,9 +212,8 @@ class CoordinatedRun {
     const surroundings = this.#surroundings.get(second);
     this.#seconds.delete(second);
     this.#surroundings.delete(second);
-    const nothing = { server: undefined, before: undefined, processes: undefined };
     const moment = this.#timeline.at((second - 0.5) * 1000);
-    const row = rowOf(second, moment, clients, new Latencies(), surroundings ?? nothing);
+    const row = rowOf(second, moment, clients, new Latencies(), surroundings ?? NOTHING);
     this.#rows.push(row);
     this.#options.onRow(row);
   }
