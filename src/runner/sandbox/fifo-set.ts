@@ -82,14 +82,15 @@ export class FifoSets {
 
   constructor(private readonly runFolder: string) {}
 
-  /** Throws when its FIFOs cannot be opened. */
-  open(name: string): FifoSet {
+  /** Undefined when its FIFOs are gone, as with a child that was killed meanwhile; throws when they cannot be opened. */
+  open(name: string): FifoSet | undefined {
     const set = this.#idle.get(name) ?? new FifoSet(name, join(this.runFolder, name));
     this.#idle.delete(name);
     try {
       set.open();
     } catch (error) {
       set.close();
+      if (codeOf(error) === "ENOENT") return undefined;
       throw error;
     }
     return set;
@@ -115,7 +116,11 @@ function atOnce(transfer: () => number): number | undefined {
   try {
     return transfer();
   } catch (error) {
-    if (error instanceof Error && "code" in error && WAITS.has(error.code)) return undefined;
+    if (WAITS.has(codeOf(error))) return undefined;
     throw error;
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -127,7 +127,8 @@ sub new_set {
   my $name = ++$sets;
   my @paths = map { "$run_dir/$name.$_" } 'in', 'out', 'err';
   my %set = (name => $name, paths => \@paths);
-  my $is_made = !grep { syscall($mknodat, -100, $_, 0010600, 0) != 0 } @paths;
+  # Where a command has put something in their place it is removed.
+  my $is_made = !grep { make_fifo($_) != 0 && !(unlink($_) && make_fifo($_) == 0) } @paths;
   # A command may open its /dev/stdout anew.
   chown($uid, $uid, @paths[1, 2]) if $uid;
   if ($is_made && sysopen($set{in}, $paths[0], $O_RDWR) && sysopen($set{out}, $paths[1], $O_NONBLOCK)
@@ -144,6 +145,8 @@ sub new_set {
   $! = $why;
   return undef;
 }
+
+sub make_fifo { my ($path) = @_; return syscall($mknodat, -100, $path, 0010600, 0) }
 
 # By what we have open: a command may have put something else in the place of their names.
 sub open_writers {

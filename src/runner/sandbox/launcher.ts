@@ -25,7 +25,7 @@ import {
 } from "./run.js";
 import type { SandboxEntry } from "./sandbox.js";
 import { NO_WEIGHT, readWeight, type Weight } from "./weight.js";
-import { YoungRuns } from "./young-runs.js";
+import { youngRuns } from "./young-runs.js";
 
 /** Where programs are looked for, by the launcher and by the commands that it starts. */
 export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -46,9 +46,6 @@ const WEIGHING_MS_MAX = 10_000;
 const NUMBER = /^\d{1,10}$/;
 /** So many armed children in a row may be gone before they are of use. */
 const LOST_MAX = 16;
-
-/** Of all launchers. */
-const youngRuns = new YoungRuns();
 
 export class Launcher {
   readonly #process: ChildProcess;
@@ -115,13 +112,12 @@ export class Launcher {
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
   async run(fields: RunFields): Promise<Run> {
     const armed = this.#armed.takeReady() ?? (await this.#takeArmed());
-    const { id, set } = armed;
     const run = this.#begin(armed);
     // What it starts is told by its birth from what was there before; measured here, as the launcher may lag behind.
     const since = ticksSinceBoot();
     youngRuns.add(run);
-    set.send(requestOf(id, fields));
-    return { ...run, kill: () => this.#kill(`kill ${id} ${since}`, id) };
+    armed.set.send(requestOf(armed.id, fields));
+    return { ...run, kill: () => this.#kill(`kill ${armed.id} ${since}`, armed.id) };
   }
 
   /** As `run`, for a process that outlives calls, and works for those that are lent. */
@@ -146,8 +142,7 @@ export class Launcher {
     const armed = this.#armed.takeReady() ?? (await this.#takeArmed());
     const { id, set } = armed;
     const run = this.#begin(armed);
-    run.stdout.follow();
-    run.stderr.follow();
+    for (const pipe of [run.stdout, run.stderr]) pipe.follow();
     const since = ticksSinceBoot();
     const kill = (lasting: string) => this.#kill(`kill ${id} ${since} ${lasting}`, id);
     // Once the child has ended the set may be another's.
@@ -275,12 +270,12 @@ export class Launcher {
     if (!NUMBER.test(id) || !NUMBER.test(set) || this.#armed.isFull || this.#gone) return this.destroy();
     this.#lingering.end(set);
     try {
-      this.#armed.add({ id, set: this.#sets.open(set) });
-      this.#lostInARow = 0;
+      const opened = this.#sets.open(set);
+      this.#lostInARow = opened ? 0 : this.#lostInARow + 1;
+      if (this.#lostInARow > LOST_MAX) throw new Error(`${LOST_MAX} children were gone at once`);
+      if (opened) this.#armed.add({ id, set: opened });
+      else this.#armed.lost();
     } catch (error) {
-      this.#lostInARow += 1;
-      // Something in the slot has killed the child meanwhile, and the launcher has removed its FIFOs.
-      if (isMissing(error) && this.#lostInARow <= LOST_MAX) return this.#armed.lost();
       this.#lastWords += `\n${String(error)}`;
       this.destroy();
     }
@@ -300,8 +295,4 @@ function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: 
   const done = waiting.get(id);
   waiting.delete(id);
   done?.(value);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

@@ -11,7 +11,7 @@ export interface YoungRun {
 const PATIENCE_MS = 4;
 const LOOK_MS = 4;
 
-export class YoungRuns {
+class YoungRuns {
   /** When each began; the oldest first. */
   readonly #runs = new Map<YoungRun, number>();
   #looking: NodeJS.Timeout | undefined;
@@ -38,3 +38,6 @@ export class YoungRuns {
     this.#looking = undefined;
   }
 }
+
+/** Of all launchers. */
+export const youngRuns = new YoungRuns();
