@@ -42,6 +42,7 @@ import { row as referenceIdle } from "./rows/reference-idle.js";
 import { row as referenceThroughput } from "./rows/reference-throughput.js";
 import { row as slotMemory } from "./rows/slot-memory.js";
 import { row as streamMemory } from "./rows/stream-memory.js";
+import { row as thousandSlots } from "./rows/thousand-slots.js";
 import { row as throughput } from "./rows/throughput.js";
 
 /** Those of one table row that has several numbers stand together. */
@@ -59,6 +60,7 @@ const ROWS: readonly (Row | readonly Row[])[] = [
   output,
   churn,
   [slotMemory, streamMemory],
+  thousandSlots,
 ];
 
 /** What the rows lean on; not counted among them. */

@@ -20,7 +20,8 @@ export const COLLECTED = "garbage collected";
 /** With room for so many trajectories. Its row stops it. */
 export function startNullServer(bench: Pick<Bench, "folder" | "signal">, slots: number): Promise<Server> {
   const containers = Math.ceil(slots / SLOTS_PER_CONTAINER);
-  const pool = { slots_per_container: SLOTS_PER_CONTAINER, min_containers: containers, max_containers: containers };
+  const slots_per_container = Math.min(slots, SLOTS_PER_CONTAINER);
+  const pool = { slots_per_container, min_containers: containers, max_containers: containers };
   const file = join(bench.folder, `null-${slots}.yaml`);
   writeFileSync(file, stringify({ listen: "127.0.0.1:0", log: { level: "warn" }, pools: { default: pool } }));
   return Server.run(["--import", "tsx", SERVICE, file], bench.signal);

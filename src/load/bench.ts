@@ -52,7 +52,11 @@ async function measured(options: BenchOptions): Promise<Report> {
     const actual = own ? { ...plan, target: needed.target } : plan;
     const live = new LiveLine(actual, options.stderr);
     const serverPid = own ? needed.pid : options.serverPid;
-    const gathered = await runLoad(actual, { serverPid, signal, onRow: (row) => live.show(row) });
+    const gathered = await runLoad(actual, {
+      ...{ serverPid, signal },
+      onRow: (row) => live.show(row),
+      onOpening: (up) => live.opening(up),
+    });
     live.end();
     return reportOf(options.version, actual, gathered, options.objectives, ceiling);
   } finally {

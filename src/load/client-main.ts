@@ -21,8 +21,7 @@ async function obey(message: ToClient): Promise<void> {
   switch (message.kind) {
     case "plan":
       run = new ClientRun(message.plan, message.index, message.runId);
-      await run.ready();
-      return send({ kind: "ready" });
+      return getReady(run);
     case "begin":
       return begin(message.atUnixMs);
     case "stop":
@@ -32,6 +31,12 @@ async function obey(message: ToClient): Promise<void> {
     default:
       return message satisfies never;
   }
+}
+
+async function getReady(opening: ClientRun): Promise<void> {
+  const telling = setInterval(() => send({ kind: "opening", up: opening.up }), 1000);
+  await opening.ready().finally(() => clearInterval(telling));
+  send({ kind: "ready" });
 }
 
 async function begin(atUnixMs: number): Promise<void> {

@@ -23,7 +23,8 @@ export class ClientProcess {
   /** What it has seen, when the run is over. */
   readonly final: Promise<FinalTally>;
 
-  constructor(onSecond: (second: ClientSecond) => void) {
+  /** `onOpening` is told how many of its trajectories can make calls. */
+  constructor(onSecond: (second: ClientSecond) => void, onOpening: (up: number) => void) {
     const child = fork(PROGRAM, { serialization: "advanced", execArgv: ["--enable-source-maps"] });
     this.#child = child;
     const failed = new Promise<never>((_, reject) => {
@@ -37,6 +38,7 @@ export class ClientProcess {
     const ready = new Promise<void>((resolve) => {
       child.on("message", (message: FromClient) => {
         if (message.kind === "ready") resolve();
+        else if (message.kind === "opening") onOpening(message.up);
       });
     });
     const final = new Promise<FinalTally>((resolve) => {

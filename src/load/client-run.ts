@@ -87,12 +87,17 @@ export class ClientRun implements TrajectoryListener, PaceWorld {
     }
     this.#adjust(0);
     await this.#until(() => this.#trajectories.every(({ isUp }) => isUp), this.#plan.openWithinMs);
-    const up = this.#trajectories.filter(({ isUp }) => isUp).length;
+    const { up } = this;
     if (up === this.#trajectories.length) return;
     const { errors } = this.#tally.final();
     const said = Object.values(errors).flatMap(({ samples }) => samples)[0] ?? "has the server so many slots?";
     const message = `${up} of ${this.#trajectories.length} trajectories were ready in ${this.#plan.openWithinMs / 1000} s: ${said}`;
     throw new SwitchyardError("BACKEND_UNAVAILABLE", message);
+  }
+
+  /** Trajectories that are ready for calls or have one under way. */
+  get up(): number {
+    return this.#trajectories.filter(({ isUp }) => isUp).length;
   }
 
   /** Once, after `ready`: the stages, the drain, the farewell. */
@@ -142,7 +147,7 @@ export class ClientRun implements TrajectoryListener, PaceWorld {
   second(): RunSecond {
     return {
       ...this.#tally.takeSecond(),
-      streams: this.#trajectories.filter(({ isUp }) => isUp).length,
+      streams: this.up,
       inFlight: this.#trajectories.filter(({ state }) => state === "busy").length,
       waiting: this.#pace.waiting().length,
     };

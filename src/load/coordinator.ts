@@ -19,6 +19,8 @@ export interface RunOptions {
   /** Aborted: the run ends early, and what it has seen counts. */
   readonly signal: AbortSignal;
   readonly onRow: (row: Row) => void;
+  /** Once a second, until all trajectories can make calls. */
+  readonly onOpening?: (up: number) => void;
 }
 
 export interface Gathered {
@@ -40,6 +42,8 @@ const BEGIN_AFTER_MS = 300;
 const PATIENCE_MS = 20_000;
 const INTERRUPTED_DRAIN_MS = 2_000;
 const END_MS_MAX = 15_000;
+/** Of a second that was not looked at. */
+const NOTHING: Surroundings = { server: undefined, before: undefined, processes: undefined };
 
 /** Rejects when the run cannot begin. */
 export async function runLoad(plan: LoadPlan, options: RunOptions): Promise<Gathered> {
@@ -118,8 +122,14 @@ class CoordinatedRun {
   async #start(): Promise<void> {
     const { signal } = this.#options;
     const runId = randomBytes(6).toString("hex");
+    const up = new Map<number, number>();
     for (let index = 0; index < this.#plan.clients; index += 1) {
-      const client = new ClientProcess((second) => this.#reported(second));
+      const onOpening = (ups: number) => {
+        up.set(index, ups);
+        // All tell in the same second: what the first says is shown with what the last one does.
+        if (index === 0) this.#options.onOpening?.([...up.values()].reduce((sum, each) => sum + each, 0));
+      };
+      const client = new ClientProcess((second) => this.#reported(second), onOpening);
       this.#clients.push(client);
       client.send({ kind: "plan", plan: this.#plan, index, runId });
     }
@@ -159,7 +169,10 @@ class CoordinatedRun {
         () => {
           const look = this.#look(second).finally(() => this.#looks.delete(look));
           this.#looks.add(look);
-          next(second + 1);
+          // On a busy machine a look may take seconds: those are left out, or all later ones would be told too late.
+          const due = Math.max(second + 1, Math.ceil((Date.now() - beganUnixMs) / 1000));
+          for (let missed = second + 1; missed < due; missed += 1) this.#surroundings.set(missed, NOTHING);
+          next(due);
         },
         beganUnixMs + second * 1000 - Date.now(),
       );
@@ -199,9 +212,8 @@ class CoordinatedRun {
     const surroundings = this.#surroundings.get(second);
     this.#seconds.delete(second);
     this.#surroundings.delete(second);
-    const nothing = { server: undefined, before: undefined, processes: undefined };
     const moment = this.#timeline.at((second - 0.5) * 1000);
-    const row = rowOf(second, moment, clients, new Latencies(), surroundings ?? nothing);
+    const row = rowOf(second, moment, clients, new Latencies(), surroundings ?? NOTHING);
     this.#rows.push(row);
     this.#options.onRow(row);
   }

@@ -17,6 +17,8 @@ export interface ClientSecond extends RunSecond, SelfSecond {
 }
 
 export type FromClient =
+  /** So many of its trajectories can make calls; once a second until all can. */
+  | { readonly kind: "opening"; readonly up: number }
   | { readonly kind: "ready" }
   | { readonly kind: "second"; readonly second: ClientSecond }
   | { readonly kind: "final"; readonly final: FinalTally }

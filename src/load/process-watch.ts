@@ -28,7 +28,7 @@ interface Process {
 
 const TICKS_PER_S = 100;
 const PAGE_BYTES = 4096;
-const RUNNER = /(?:^|\/)runner\.mjs$/;
+const BUNDLE = /(?:^|\/)runner\.mjs$/;
 
 export class ProcessWatch {
   #before: { atMs: number; server: number; runners: number; slots: number } | undefined;
@@ -77,11 +77,7 @@ export class ProcessWatch {
     if (!this.hasRunners) return { runners: new Set(), everywhere: false };
     for (const pid of this.#isRunner.keys()) if (!all.has(pid)) this.#isRunner.delete(pid);
     for (const pid of all.keys()) {
-      if (!this.#isRunner.has(pid))
-        this.#isRunner.set(
-          pid,
-          commandOf(pid).some((part) => RUNNER.test(part)),
-        );
+      if (!this.#isRunner.has(pid)) this.#isRunner.set(pid, runsBundle(commandOf(pid)));
     }
     const everywhere = [...all.keys()].filter((pid) => this.#isRunner.get(pid) === true);
     // A fork that has not become another program yet still has its parent's command line.
@@ -89,6 +85,12 @@ export class ProcessWatch {
     const own = outermost.filter((pid) => isBelow(pid, new Set([this.serverPid]), all));
     return { runners: new Set(own.length > 0 ? own : outermost), everywhere: own.length === 0 };
   }
+}
+
+/** Not so a container's init, whose own command line ends with the runner's, after `--`. */
+function runsBundle(command: readonly string[]): boolean {
+  const bundle = command.findIndex((part) => BUNDLE.test(part));
+  return bundle >= 0 && !command.slice(0, bundle).includes("--");
 }
 
 function isBelow(pid: number, ancestors: ReadonlySet<number>, all: ReadonlyMap<number, Process>): boolean {

@@ -12,7 +12,7 @@ export interface PoolLimits {
   readonly startingMax: number;
   /** A container above minContainers is ended after it stood idle so long, in seconds. */
   readonly idleTtlS: number;
-  /** A start that takes longer has failed, in seconds. */
+  /** A start that takes longer, until its slots are to be opened, has failed, in seconds. */
   readonly startTimeoutS: number;
   /** Opening or wiping one slot has failed when it takes longer and no other of its container gets done, in seconds. */
   readonly slotTimeoutS: number;

@@ -22,6 +22,8 @@ export interface PoolContainerOptions {
 export class PoolContainer {
   readonly container: Container;
   readonly slots: readonly Slot[];
+  /** Kept, as every change in the pool asks for them. */
+  readonly #counts: Record<SlotState, number>;
   readonly #releases = new WeakMap<LeasedSlot, Promise<boolean>>();
   /** With the openings and wipes of its slots. */
   readonly #patience: Patience;
@@ -36,7 +38,12 @@ export class PoolContainer {
   constructor(private readonly options: PoolContainerOptions) {
     this.container = options.container;
     const { slots } = options.container.runner;
-    this.slots = Array.from({ length: slots }, (_, index) => new Slot(options.container, index));
+    this.#counts = { opening: slots, ready: 0, leased: 0, closing: 0, quarantined: 0, dead: 0 };
+    const onBecame = (before: SlotState, now: SlotState) => {
+      this.#counts[before] -= 1;
+      this.#counts[now] += 1;
+    };
+    this.slots = Array.from({ length: slots }, (_, index) => new Slot(options.container, index, onBecame));
     this.#freeSinceMs = options.clock.now();
     this.#patience = new Patience(options.clock, options.slotTimeoutS * 1000);
     void options.container.runner.lost.then((why) => this.die(why));
@@ -89,11 +96,11 @@ export class PoolContainer {
   }
 
   count(state: SlotState): number {
-    return this.slots.reduce((sum, slot) => (slot.state === state ? sum + 1 : sum), 0);
+    return this.#counts[state];
   }
 
   lease(): LeasedSlot | undefined {
-    if (!this.serving) return undefined;
+    if (!this.serving || this.#counts.ready === 0) return undefined;
     return this.slots.find((slot) => slot.state === "ready")?.lease();
   }
 

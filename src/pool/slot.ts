@@ -29,6 +29,8 @@ export class Slot {
     readonly container: Container,
     /** As its runner names it. */
     readonly index: number,
+    /** After each transition. */
+    private readonly onBecame: (before: SlotState, now: SlotState) => void,
   ) {}
 
   get state(): SlotState {
@@ -76,7 +78,9 @@ export class Slot {
     if (!NEXT[this.#state].includes(next)) {
       throw new SwitchyardError("INTERNAL", `slot ${this.index}: ${this.#state} cannot become ${next}`);
     }
+    const before = this.#state;
     this.#state = next;
+    this.onBecame(before, next);
   }
 }
 

@@ -11,17 +11,25 @@ export interface StartOptions extends Omit<PoolContainerOptions, "container" | "
   readonly backend: Pick<Backend, "startContainer">;
   readonly limits: PoolLimits;
   readonly remover: Remover;
-  /** Aborted by the pool when it closes, and by the start's own deadline. */
+  /** Aborted by the pool when it closes, and by the deadline of the start without its slots. */
   readonly abort: AbortController;
 }
 
 export async function startContainer(options: StartOptions): Promise<PoolContainer> {
+  const container = await startInTime(options);
+  try {
+    return await openSlots(container, options);
+  } catch (error) {
+    throw options.abort.signal.aborted ? options.abort.signal.reason : error;
+  }
+}
+
+async function startInTime(options: StartOptions): Promise<Container> {
   const { pool, backend, clock, limits, remover, abort } = options;
   const late = new SwitchyardError("BACKEND_UNAVAILABLE", `container did not start within ${limits.startTimeoutS} s`);
   const deadline = clock.after(limits.startTimeoutS * 1000, () => abort.abort(late));
   try {
-    const container = await backend.startContainer(pool, abort.signal, (left) => void remover.remove(left));
-    return await openSlots(container, options);
+    return await backend.startContainer(pool, abort.signal, (left) => void remover.remove(left));
   } catch (error) {
     throw abort.signal.aborted ? abort.signal.reason : error;
   } finally {
@@ -29,6 +37,7 @@ export async function startContainer(options: StartOptions): Promise<PoolContain
   }
 }
 
+/** As long as one slot after the other gets done: a hundred take their time. */
 async function openSlots(container: Container, options: StartOptions): Promise<PoolContainer> {
   const { clock, log, limits, remover, abort, onChange, onReopenFailed } = options;
   const { slotTimeoutS } = limits;

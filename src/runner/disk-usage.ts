@@ -3,7 +3,6 @@
 import { execFile } from "node:child_process";
 import { type Dir, lstatSync, opendirSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 
 export interface DiskUsage {
   /** Allocated. */
@@ -17,11 +16,19 @@ const ENTRIES_MAX = 32;
 /** What stat(2) counts in. */
 const BLOCK_BYTES = 512;
 
-/** Zeros when it cannot be measured, as while the slot is being wiped. */
-export async function diskUsage(folder: string): Promise<DiskUsage> {
-  const few = usageOfFew(folder);
-  if (few) return few;
-  return { bytes: await countedByDu(folder, "-B1"), files: await countedByDu(folder, "--inodes") };
+/** By folder. What could be measured counts also when something else could not, as in a slot that is being wiped. */
+export async function diskUsage(folders: readonly string[]): Promise<ReadonlyMap<string, DiskUsage>> {
+  const usages = new Map<string, DiskUsage>();
+  const large: string[] = [];
+  for (const folder of folders) {
+    const few = usageOfFew(folder);
+    if (few) usages.set(folder, few);
+    else large.push(folder);
+  }
+  if (large.length === 0) return usages;
+  const [bytes, files] = [await countedByDu(large, "-B1"), await countedByDu(large, "--inodes")];
+  for (const folder of large) usages.set(folder, { bytes: bytes.get(folder) ?? 0, files: files.get(folder) ?? 0 });
+  return usages;
 }
 
 /** Undefined when it holds more than a few entries. */
@@ -57,11 +64,11 @@ function* entriesOf(folder: Dir) {
   }
 }
 
-async function countedByDu(folder: string, unit: "-B1" | "--inodes"): Promise<number> {
-  try {
-    const { stdout } = await promisify(execFile)("du", ["-s", "-x", unit, folder]);
-    return Number.parseInt(stdout, 10) || 0;
-  } catch {
-    return 0;
-  }
+function countedByDu(folders: readonly string[], unit: "-B1" | "--inodes"): Promise<Map<string, number>> {
+  return new Promise((resolve) => {
+    execFile("du", ["-s", "-x", unit, "--", ...folders], (_, stdout) => {
+      const lines = [...stdout.matchAll(/^(\d+)\t(.+)$/gm)];
+      resolve(new Map(lines.map(([, size, folder = ""]) => [folder, Number(size)])));
+    });
+  });
 }

@@ -1,8 +1,8 @@
 // Looks once a second at what the kernel does not bound for us: the memory of each slot, and the size of its workspace in
-// bytes and in files; and remembers when the container's memory limit last killed something.
-import { readdirSync, readFileSync } from "node:fs";
+// bytes and in files; and remembers when the container's memory limit last killed something. A slot in which nothing ran
+// since it was last weighed or measured is as it was, and is left alone: hundreds may wait for their models.
 import { diskUsage } from "./disk-usage.js";
-import { statusOf, userIn } from "./sandbox/sweep.js";
+import { NOTHING, ProcessTable, readText, together, type UserProcesses } from "./process-table.js";
 import type { Weight } from "./sandbox/weight.js";
 
 const PERIOD_MS = 1000;
@@ -10,7 +10,8 @@ const PERIOD_MS = 1000;
 const MEASURING_SHARE = 0.1;
 /** However long it took: so long a disk can be filled unseen. */
 const PAUSE_MS_MAX = 5_000;
-const PAGE_BYTES = 4096;
+/** Workspaces that one run of du measures. */
+const FOLDERS_MAX = 200;
 /** A file system has room for about one file in so many bytes, however empty they are. */
 const BYTES_PER_FILE = 4096;
 /** A slot that is over its memory limit for so long although its processes are killed cannot be mended. */
@@ -36,16 +37,14 @@ export interface WatchLimits {
   readonly scratchBytes: number;
 }
 
-interface Memory {
-  /** Resident bytes that no other process shares. */
-  own: number;
-  /** The most that one process has of memory that it may share with others; counting all would count it many times. */
-  shared: number;
-}
-
 export class Watch {
   readonly #timer: NodeJS.Timeout;
   readonly #looksOver = new Map<WatchedSlot, number>();
+  readonly #processes = new ProcessTable();
+  /** The weight that each slot had when it was looked at. */
+  readonly #weights = new Map<WatchedSlot, Weight>();
+  /** Slots in which something ran since their workspaces were measured. */
+  readonly #unmeasured = new Set<WatchedSlot>();
   #measuring = false;
   #oomKills: number;
   #oomAt = Number.NEGATIVE_INFINITY;
@@ -71,44 +70,61 @@ export class Watch {
 
   #look(): void {
     this.#countOomKills();
-    const leased = this.slots.filter(({ isLeased }) => isLeased);
-    const memory = leased.length > 0 ? memoryByUser() : new Map<number, Memory>();
+    const isAnyLeased = this.slots.some(({ isLeased }) => isLeased);
+    const users = isAnyLeased ? this.#processes.look() : new Map<number, UserProcesses>();
     for (const slot of this.slots) {
-      if (!slot.isLeased) this.#looksOver.delete(slot);
-      else this.#judge(slot, slot.uid === undefined ? total(memory.values()) : memory.get(slot.uid));
+      if (slot.isLeased) this.#judge(slot, slot.uid === undefined ? together(users.values()) : users.get(slot.uid));
+      else this.#forget(slot);
     }
-    if (!this.#measuring) void this.#measure(leased);
+    if (!this.#measuring && this.#unmeasured.size > 0) void this.#measure();
   }
 
-  #judge(slot: WatchedSlot, memory: Memory = { own: 0, shared: 0 }): void {
+  #forget(slot: WatchedSlot): void {
+    this.#looksOver.delete(slot);
+    this.#weights.delete(slot);
+    this.#unmeasured.delete(slot);
+  }
+
+  #judge(slot: WatchedSlot, processes: UserProcesses = NOTHING): void {
     const { weight } = slot;
-    const bytes = memory.own + Math.max(memory.shared, weight.memory);
+    const bytes = processes.own + Math.max(processes.shared, weight.memory);
     const looks = bytes > this.limits.memoryBytes ? (this.#looksOver.get(slot) ?? 0) + 1 : 0;
     this.#looksOver.set(slot, looks);
     if (looks > LOOKS_OVER_MAX) slot.overForGood(`it holds ${bytes} bytes of memory`);
     else if (looks > 0) slot.overMemory();
     const { scratchBytes } = this.limits;
     if (weight.entries > scratchBytes / BYTES_PER_FILE) slot.overForGood(`it holds ${weight.entries} files in memory`);
-    slot.weigh();
+    if (processes.ranCommands) slot.weigh();
+    // A part of what its workspace holds comes with its weight.
+    if (processes.ran || weight !== this.#weights.get(slot)) this.#unmeasured.add(slot);
+    this.#weights.set(slot, weight);
   }
 
-  async #measure(slots: readonly WatchedSlot[]): Promise<void> {
+  async #measure(): Promise<void> {
     this.#measuring = true;
     const began = performance.now();
+    const slots = [...this.#unmeasured];
+    this.#unmeasured.clear();
+    for (let at = 0; at < slots.length; at += FOLDERS_MAX) await this.#measureSome(slots.slice(at, at + FOLDERS_MAX));
+    const pauseMs = Math.min(PAUSE_MS_MAX, (performance.now() - began) * (1 / MEASURING_SHARE - 1));
+    setTimeout(() => {
+      this.#measuring = false;
+    }, pauseMs).unref();
+  }
+
+  async #measureSome(slots: readonly WatchedSlot[]): Promise<void> {
+    const folders = slots.map(({ folder }) => folder);
+    const usages = await diskUsage(folders);
     for (const slot of slots) {
-      const usage = await diskUsage(slot.folder);
-      const { files } = usage;
-      const bytes = usage.bytes + slot.weight.disk;
       if (!slot.isLeased) continue;
+      // What cannot be measured, as while a slot is being wiped, is nothing.
+      const usage = usages.get(slot.folder);
+      const [bytes, files] = [(usage?.bytes ?? 0) + slot.weight.disk, usage?.files ?? 0];
       if (bytes > this.limits.workspaceBytes) slot.overForGood(`its workspace holds ${bytes} bytes`);
       else if (files > this.limits.workspaceBytes / BYTES_PER_FILE) {
         slot.overForGood(`its workspace holds ${files} files`);
       }
     }
-    const pauseMs = Math.min(PAUSE_MS_MAX, (performance.now() - began) * (1 / MEASURING_SHARE - 1));
-    setTimeout(() => {
-      this.#measuring = false;
-    }, pauseMs).unref();
   }
 
   #countOomKills(): void {
@@ -118,44 +134,8 @@ export class Watch {
   }
 }
 
-/** Of all processes but the runner and what it started as itself. */
-function memoryByUser(): Map<number, Memory> {
-  const found = new Map<number, Memory>();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid || name === "1") continue;
-    const status = statusOf(name);
-    const uid = userIn(status);
-    if (uid === undefined) continue;
-    found.set(uid, total([found.get(uid) ?? { own: 0, shared: 0 }, memoryOf(name, status)]));
-  }
-  return found;
-}
-
-function memoryOf(pid: string, status: string): Memory {
-  const [, resident = "0", shared = "0"] = read(`/proc/${pid}/statm`).split(" ");
-  const sharedKb = /^RssShmem:\s+(\d+) kB/m.exec(status)?.[1] ?? 0;
-  return { own: (Number(resident) - Number(shared)) * PAGE_BYTES, shared: Number(sharedKb) * 1024 };
-}
-
-function total(memories: Iterable<Memory>): Memory {
-  const sum = { own: 0, shared: 0 };
-  for (const { own, shared } of memories) {
-    sum.own += own;
-    sum.shared = Math.max(sum.shared, shared);
-  }
-  return sum;
-}
-
 /** Kills by the memory limit so far, from whichever version of cgroups is there. */
 function oomKills(): number {
-  const text = read("/sys/fs/cgroup/memory.events") || read("/sys/fs/cgroup/memory/memory.oom_control");
+  const text = readText("/sys/fs/cgroup/memory.events") || readText("/sys/fs/cgroup/memory/memory.oom_control");
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return "";
-  }
 }

@@ -59,6 +59,7 @@ const NONE: ReadonlyMap<string, Trajectory> = new Map();
 
 export class Accounts {
   readonly #accounts = new Map<Principal, Account>();
+  #size = 0;
 
   constructor(
     private readonly clock: Clock,
@@ -77,6 +78,7 @@ export class Accounts {
   add(account: Account, trajectory: Trajectory): void {
     this.#accounts.set(account.principal, account);
     account.trajectories.set(trajectory.identity.trajectoryId, trajectory);
+    this.#size += 1;
   }
 
   find(principal: Principal, trajectoryId: string): Trajectory | undefined {
@@ -93,10 +95,9 @@ export class Accounts {
     for (const { trajectories } of this.#accounts.values()) yield* trajectories.values();
   }
 
+  /** Of all trajectories. */
   get size(): number {
-    let sum = 0;
-    for (const { trajectories } of this.#accounts.values()) sum += trajectories.size;
-    return sum;
+    return this.#size;
   }
 
   /** Only if it is this very one. */
@@ -105,6 +106,7 @@ export class Accounts {
     const account = this.#accounts.get(principal);
     if (account?.trajectories.get(trajectoryId) !== trajectory) return;
     account.trajectories.delete(trajectoryId);
+    this.#size -= 1;
     if (account.isBlank) this.#accounts.delete(principal);
   }
 

@@ -12,7 +12,7 @@ const BINDING = bindingOf("t1");
 type Step = "opened" | "lease" | "closing" | "quarantine" | "die";
 
 function walk(steps: readonly Step[]): Slot {
-  const slot = new Slot(new FakeContainer("c1", new FakeBackend(new FakeClock())), 0);
+  const slot = new Slot(new FakeContainer("c1", new FakeBackend(new FakeClock())), 0, () => undefined);
   for (const step of steps) {
     if (step === "die") slot.die(WHY);
     else slot[step]();

@@ -3,9 +3,17 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { test } from "node:test";
-import type { Lasting, Lent, RunEnd } from "../../src/runner/sandbox/run.js";
+import type { Lasting, Lent, Output, RunEnd } from "../../src/runner/sandbox/run.js";
 import { SlotShell } from "../../src/runner/sandbox/shell.js";
 
+const SILENT: Output = {
+  isAtEnd: true,
+  take: () => undefined,
+  follow: () => undefined,
+  pause: () => undefined,
+  resume: () => undefined,
+  ended: () => Promise.resolve(),
+};
 const SIGKILLED = { waitStatus: 9 };
 
 class FakeShell implements Lasting {
@@ -16,7 +24,10 @@ class FakeShell implements Lasting {
   #die: (end: RunEnd) => void = () => undefined;
   wasEnded = false;
 
-  constructor(readonly id: string) {
+  constructor(
+    readonly id: string,
+    readonly fifos = id,
+  ) {
     this.ended = new Promise((resolve) => {
       this.#die = resolve;
     });
@@ -56,8 +67,9 @@ class FakeLauncher {
     this.#ids += 1;
     return {
       id: `${this.#ids}`,
-      stdout: new PassThrough(),
-      stderr: new PassThrough(),
+      fifos: `${this.#ids}`,
+      stdout: SILENT,
+      stderr: SILENT,
       ended: Promise.resolve({}),
       giveBack: () => undefined,
       kill: async () => undefined,

@@ -1,5 +1,6 @@
 // Commands a second through the whole service, against what the machine can start at all.
 import { median } from "../figures.js";
+import { harnessOverhead } from "../overhead.js";
 import { BWRAP_TRUE, startsPerSecond, TRUE } from "../rivals/host.js";
 import type { Row } from "../row.js";
 import { comparison, inTurns, perSecond } from "../turns.js";
@@ -33,6 +34,7 @@ export const row: Row = {
           const us = median(cpuUs.flatMap((each) => each[name] ?? []));
           return [`processor time per call: ${name}`, `${us.toFixed(0)} µs`] as const;
         }),
+        ...(await harnessOverhead(bench, STREAMS)),
       ],
     };
   },

@@ -1,7 +1,7 @@
 // The children of a launcher that wait for their request, and who waits for one. Where nothing is at work the launcher arms
 // one child by itself, once; all others are asked for. Invariant: each who waits is given one, or told why not, as soon as
 // the launcher has said what came of the one that was armed for him.
-import { type Armed, letGo } from "./run.js";
+import type { Armed } from "./run.js";
 
 /** The slot has no room for one more process: what runs in it has taken it. */
 export class CannotStart extends Error {}
@@ -29,10 +29,13 @@ export class ArmedChildren {
     return this.#ready.length >= ARMED_MAX;
   }
 
+  /** One that waits, if there is one. */
+  takeReady(): Armed | undefined {
+    return this.#ready.shift();
+  }
+
   /** `atWork`: whether any has a request and has not ended. Rejects with CannotStart. */
   take(atWork: boolean): Promise<Armed> {
-    const armed = this.#ready.shift();
-    if (armed) return Promise.resolve(armed);
     const isAsked = atWork || this.#wanting.length > 0 || this.#refused;
     if (isAsked) this.ask();
     return new Promise((resolve, reject) => this.#wanting.push({ resolve, reject, isAsked }));
@@ -63,15 +66,20 @@ export class ArmedChildren {
     }
   }
 
+  /** One was gone before it could be used. Where nothing is at work the launcher arms the next by itself. */
+  lost(): void {
+    if (this.#wanting[0]?.isAsked) this.ask();
+  }
+
   /** Something in the slot killed it while it waited. */
   drop(id: string): void {
     const at = this.#ready.findIndex((armed) => armed.id === id);
     const [dead] = at < 0 ? [] : this.#ready.splice(at, 1);
-    if (dead) letGo(dead);
+    dead?.set.close();
   }
 
   end(why: string): void {
-    for (const armed of this.#ready.splice(0)) letGo(armed);
+    for (const { set } of this.#ready.splice(0)) set.close();
     for (const { reject } of this.#wanting.splice(0)) reject(new Error(why));
   }
 }

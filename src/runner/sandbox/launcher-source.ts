@@ -11,7 +11,8 @@
 // fork and no turn of the launcher.
 //
 // Protocol. Launcher to runner, on fd 1:
-//   armed ID        a child waits; the FIFOs ID.in, ID.out and ID.err in the run folder wait for their other ends
+//   armed ID SET    a child waits; the FIFOs SET.in, SET.out and SET.err in the run folder are its request, stdout and stderr,
+//                   and nothing of an earlier child's is left in them
 //   exit ID STATUS  it has ended; STATUS as waitpid(2) gives it
 //   unable WHY      a child that was asked for could not be made
 //   killed ID       nothing that it started is alive (`killed all`: nothing in the slot but the launcher)
@@ -20,11 +21,11 @@
 // `weigh`; `lasting ID`: the child is a shell that outlives its request; `kill ID SINCE SHELL`: the shell works for that
 // child, so what the shell started since is killed too, and the shell itself is told by a signal to give its command up;
 // `end ID`: the child alone is killed.
-// Runner to child, on ID.in: 32-bit big-endian length, and so many bytes of fields, each again a length and its bytes.
-// Fields of a request: `bash`, working folder, number of environment entries, each entry, the argument list;
+// Runner to child, on SET.in: 32-bit big-endian length, and so many bytes of fields, each again a length and its bytes.
+// Fields of a request: the child's ID, and `bash`, working folder, number of environment entries, each entry, the argument list;
 // `read`, workspace, path, offset, limit (0: to the end), most bytes; `write`, workspace, path, content; `shell`, number of
-// environment entries, each entry: a bash that goes on reading commands from ID.in, which then is ID.shell/bash, and has
-// ID.out as ID.shell/words; `done`: nothing, for a child that only lent its FIFOs; `transfer`: see transfer-source.ts;
+// environment entries, each entry: a bash that goes on reading commands from SET.in, which then is SET.shell/bash, and has
+// SET.out as SET.shell/words; `done`: nothing, for a child that only lent its FIFOs; `transfer`: see transfer-source.ts;
 // `program`, Perl text that gives a function of this program's that few slots need (tmux-source.ts), working folder, number
 // of environment entries, each entry, the function's arguments: it has the folder `own` in the run folder, which is the
 // slot's user's.
@@ -37,10 +38,10 @@ import { WARDEN_SOURCE, WARDEN_SYSCALLS } from "./warden-source.js";
 import { WEIGH_SOURCE } from "./weight.js";
 
 // Numbers of the system calls that Perl has no function for: mknodat, setsid, prctl, signalfd4, rt_sigprocmask, prlimit64,
-// setgroups, setresgid, setresuid, statfs.
+// setgroups, setresgid, setresuid, statfs, dup3, ppoll.
 const SYSCALLS: Readonly<Partial<Record<NodeJS.Architecture, readonly number[]>>> = {
-  x64: [259, 112, 157, 289, 14, 302, 116, 119, 117, 137],
-  arm64: [33, 157, 167, 74, 135, 261, 159, 149, 147, 43],
+  x64: [259, 112, 157, 289, 14, 302, 116, 119, 117, 137, 292, 271],
+  arm64: [33, 157, 167, 74, 135, 261, 159, 149, 147, 43, 24, 73],
 };
 
 /** Limits that every process of a slot inherits from its launcher. */
@@ -96,13 +97,14 @@ const BOOTSTRAP = `open my $f, "<&=${SOURCE_FD}"; my $p = do { local $/; <$f> };
 
 export const LAUNCHER_SOURCE = String.raw`
 my ($run_dir, $mknodat, $setsid, $prctl, $signalfd4, $sigprocmask, $prlimit, $setgroups, $setresgid, $setresuid,
-  $statfs, $O_DIRECTORY, $is_alone, $uid, @settings) = @ARGV;
+  $statfs, $dup3, $ppoll, $O_DIRECTORY, $is_alone, $uid, @settings) = @ARGV;
 $uid += 0;
 my (@limits) = splice(@settings, 0, 3);
-my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 0100, 0200, 04000, 010000000);
+my ($O_WRONLY, $O_RDWR, $O_CREAT, $O_EXCL, $O_NONBLOCK, $O_PATH) = (1, 2, 0100, 0200, 04000, 010000000);
 my ($ENOENT, $EEXIST, $ENOTDIR) = (2, 17, 20);
 my $ARGUMENT_MAX = 131_071;
 my $SIGRTMAX = 64;
+my $SPARE_MAX = 3;
 my $SIGCHLD_SET = pack('Q', 1 << 16);
 close_inherited();
 keep_cells(@settings) if @settings;
@@ -123,9 +125,10 @@ open(my $signals, '<&=', $signal_fd) or die "signalfd: $!";
 
 my %id_of;        # pid of a child => its id
 my %pid_of;       # id => pid of a child that lives, or was the last to be asked to die
-my %kept;         # id => our ends of its FIFOs
+my %set_of;       # id of a child that lives => its FIFOs
+my @spare;        # FIFOs of children that have ended, the last at the end
 my %lasting;      # ids of shells that outlive their request
-my $made = 0;
+my ($made, $sets) = (0, 0);
 my $input = '';
 
 sub say_line { my $line = "$_[0]\n"; syswrite(STDOUT, $line) }
@@ -138,47 +141,89 @@ sub close_inherited {
   for my $fd (@inherited) { open(my $handle, '<&=', $fd) }   # closed with $handle
 }
 
-sub arm {
-  my $id = $made + 1;
-  my %path = map { $_ => "$run_dir/$id.$_" } 'in', 'out', 'err';
-  for my $path (values %path) {
-    syscall($mknodat, -100, $path, 0010600, 0) == 0 or return unable($!, %path);
-  }
+# Three FIFOs: a child's request, its stdout and its stderr. Our ends stay open for as long as the set is used, so that the
+# runner may write, and a child begin, whatever happens.
+sub new_set {
+  my $name = ++$sets;
+  my @paths = map { "$run_dir/$name.$_" } 'in', 'out', 'err';
+  my %set = (name => $name, paths => \@paths);
+  # Where a command has put something in their place it is removed.
+  my $is_made = !grep { make_fifo($_) != 0 && !(unlink($_) && make_fifo($_) == 0) } @paths;
   # A command may open its /dev/stdout anew.
-  chown($uid, $uid, @path{'out', 'err'}) if $uid;
-  # Readers that make sure that opening the other end never waits, nor fails.
-  my @readers = map { sysopen(my $end, $_, $O_NONBLOCK) or return unable($!, %path); $end } values %path;
+  chown($uid, $uid, @paths[1, 2]) if $uid;
+  if ($is_made && sysopen($set{in}, $paths[0], $O_RDWR) && sysopen($set{out}, $paths[1], $O_NONBLOCK)
+    && sysopen($set{err}, $paths[2], $O_NONBLOCK)) {
+    my @fds = map { fileno $set{$_} } 'in', 'out', 'err';
+    $set{ends} = [map { "/proc/self/fd/$_" } @fds[1, 2]];
+    # What ppoll is asked: is there anything to read. And its answer for a set that is idle: no; no, nor a writer; likewise.
+    $set{asked} = pack('(lss)3', map { $_, 1, 0 } @fds);
+    $set{idle} = pack('(lss)3', $fds[0], 1, 0, map { $_, 1, 16 } @fds[1, 2]);
+    return \%set if open_writers(\%set);
+  }
+  my $why = $!;
+  unlink @paths;
+  $! = $why;
+  return undef;
+}
+
+sub make_fifo { my ($path) = @_; return syscall($mknodat, -100, $path, 0010600, 0) }
+
+# By what we have open: a command may have put something else in the place of their names.
+sub open_writers {
+  my ($set) = @_;
+  return sysopen($set->{stdout}, $set->{ends}[0], $O_WRONLY) && sysopen($set->{stderr}, $set->{ends}[1], $O_WRONLY);
+}
+
+# Whether nothing is left in it, nobody can write into it, and its names are there for those that go by them.
+sub is_idle {
+  my ($set) = @_;
+  my ($answer, $at_once) = ($set->{asked}, "\0" x 16);
+  return syscall($ppoll, $answer, 3, $at_once, 0, 0) >= 0 && $answer eq $set->{idle} && 3 == grep { -p } @{$set->{paths}};
+}
+
+# The set of the child that ended last is not taken: the runner may still be reading it.
+sub free_set {
+  while (@spare > 1) {
+    my $set = shift @spare;
+    return $set if is_idle($set) && open_writers($set);
+    unlink @{$set->{paths}};
+  }
+  return new_set();
+}
+
+sub arm {
+  my $set = free_set() or return say_line("unable $!");
+  my $id = $made + 1;
   my $pid = fork;
-  return unable($!, %path) unless defined $pid;
+  if (!defined $pid) {
+    say_line("unable $!");
+    delete @$set{'stdout', 'stderr'};
+    unshift @spare, $set;
+    return;
+  }
   if ($pid == 0) {
     syscall($sigprocmask, 1, $SIGCHLD_SET, 0, 8);
     syscall($setsid);
     syscall($prctl, 1, 9, 0, 0, 0);                       # PR_SET_PDEATHSIG: never left waiting by a dead launcher
     getppid() == $launcher or exit 0;
-    sysopen(STDOUT, $path{out}, $O_WRONLY);
-    sysopen(STDERR, $path{err}, $O_WRONLY);
-    open(STDIN, '<', '/dev/null');
-    sysopen(my $in, $path{in}, 0);
-    @readers = ();
-    exit(run_request($in, %path));
+    sysopen(my $nothing, '/dev/null', 0);
+    syscall($dup3, fileno $nothing, 0, 0);
+    syscall($dup3, fileno $set->{stdout}, 1, 0);
+    syscall($dup3, fileno $set->{stderr}, 2, 0);
+    delete @$set{'out', 'err', 'stdout', 'stderr'};
+    exit(run_request($id, $set));
   }
   $made = $id;
   $id_of{$pid} = $id;
   $pid_of{$id} = $pid;
   delete $pid_of{$id - 100} unless $lasting{$id - 100};
-  # Kept until it has ended, so that the runner may write whatever happens.
-  $kept{$id} = \@readers;
-  say_line("armed $id");
+  delete @$set{'stdout', 'stderr'};
+  $set_of{$id} = $set;
+  say_line("armed $id $set->{name}");
 }
 
 # Whether a child is armed or at work on a request.
 sub busy { return scalar grep { !$lasting{$_} } values %id_of }
-
-sub unable {
-  my ($why, %path) = @_;
-  unlink values %path;
-  say_line("unable $why");
-}
 
 # pid => [parent, start time, session] of every process that can be seen
 sub processes {
@@ -285,31 +330,39 @@ sub reap {
     my $status = $?;
     my $id = delete $id_of{$pid};
     next unless defined $id;
-    delete $kept{$id};
+    my $set = delete $set_of{$id};
     say_line("exit $id $status");
-    unlink map { "$run_dir/$id.$_" } 'in', 'out', 'err', 'command';
-    next unless delete $lasting{$id};
+    unlink "$run_dir/$set->{name}.command";
+    if (!delete $lasting{$id}) {
+      push @spare, $set;
+      unlink @{(shift @spare)->{paths}} if @spare > $SPARE_MAX;
+      next;
+    }
+    # Its names, or the size of its buffers, may be such as no command expects.
     delete $pid_of{$id};
-    unlink map { "$run_dir/$id.shell/$_" } 'bash', 'words';
-    rmdir "$run_dir/$id.shell";
+    my $shell = "$run_dir/$set->{name}.shell";
+    unlink @{$set->{paths}}, "$shell/bash", "$shell/words";
+    rmdir $shell;
   }
 }
 
 # The life of an armed child: one request, then its end.
 sub run_request {
-  my ($in, %path) = @_;
+  my ($id, $set) = @_;
+  my $in = delete $set->{in};
   my $header = read_exactly($in, 4);
   return 0 unless defined $header;
   my $request = read_exactly($in, unpack('N', $header));
   return 0 unless defined $request;
-  my ($kind, @fields) = unpack('(N/a*)*', $request);
+  my ($for, $kind, @fields) = unpack('(N/a*)*', $request);
+  # It came when the child before had been killed, and is not to be run.
+  kill 'KILL', $$ if $for ne $id;
   close $in unless $kind eq 'transfer';
-  my $shell_folder = $kind eq 'shell' ? shell_folder(%path) : '';
-  unlink values %path;
   return 0 if $kind eq 'done';
+  my $shell_folder = $kind eq 'shell' ? shell_folder($set->{name}) : '';
   mkdir("$run_dir/own", 0700) && $uid && chown($uid, $uid, "$run_dir/own") if $kind eq 'program';
   if ($kind eq 'bash' && length $fields[-1] > $ARGUMENT_MAX) {
-    (my $script = $path{in}) =~ s/in$/command/;
+    my $script = "$run_dir/$set->{name}.command";
     $fields[-1] = write_script($script, $fields[-1]) or do { print STDERR "$script: $!\n"; return 126 };
   }
   become_user() or do { print STDERR "cannot become user $uid: $!\n"; return 126 };
@@ -322,9 +375,9 @@ sub run_request {
 
 # The shell's script is named as the shell is, and lies in its working folder: so its messages begin as those of bash -c.
 sub shell_folder {
-  my (%path) = @_;
-  (my $folder = $path{in}) =~ s/in$/shell/;
-  mkdir($folder) && chmod(0711, $folder) && rename($path{in}, "$folder/bash") && rename($path{out}, "$folder/words")
+  my $names = "$run_dir/$_[0]";
+  my $folder = "$names.shell";
+  mkdir($folder) && chmod(0711, $folder) && rename("$names.in", "$folder/bash") && rename("$names.out", "$folder/words")
     && (!$uid || chown($uid, $uid, "$folder/bash")) or print STDERR "$folder: $!\n";
   return $folder;
 }

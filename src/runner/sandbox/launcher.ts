@@ -2,12 +2,14 @@
 // into the ends of runs.
 // Invariants: every run that was handed over ends exactly once, also when the launcher dies, lies or falls silent; what it
 // costs the runner is bounded, whoever has taken the launcher over.
-import type { Socket } from "node:net";
+import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { ArmedChildren } from "./armed-children.js";
 import { openFifo } from "./fifo.js";
+import { FifoSets } from "./fifo-set.js";
 import type { Home } from "./home.js";
 import { Lingering } from "./lingering.js";
+import { OutputPipe } from "./output-pipe.js";
 import {
   type Armed,
   type Lasting,
@@ -19,6 +21,7 @@ import {
   ticksSinceBoot,
 } from "./run.js";
 import { NO_WEIGHT, readWeight, type Weight } from "./weight.js";
+import { youngRuns } from "./young-runs.js";
 
 /** Where programs are looked for, by the launcher and by the commands that it starts. */
 export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -31,11 +34,18 @@ const ANSWER_MS_MAX = 5_000;
 const WAIT_STATUS = /^\d{1,5}$/;
 /** After so long what weighs is taken to have been killed. */
 const WEIGHING_MS_MAX = 10_000;
+/** What the launcher names children and FIFOs by. */
+const NUMBER = /^\d{1,10}$/;
+/** So many armed children in a row may be gone before they are of use. */
+const LOST_MAX = 16;
+
 export class Launcher {
   readonly #armed = new ArmedChildren(() => this.#tell("arm"));
   readonly #ends = new Map<string, (end: RunEnd) => void>();
   readonly #kills = new Map<string, () => void>();
   readonly #lingering = new Lingering();
+  readonly #sets: FifoSets;
+  #lostInARow = 0;
   /** Of the runs that have not ended, those that outlive calls. */
   #lasting = 0;
   #weight: Weight = NO_WEIGHT;
@@ -52,6 +62,7 @@ export class Launcher {
     private readonly home: Home,
     private readonly runFolder: string,
   ) {
+    this.#sets = new FifoSets(runFolder);
     home.output.on("data", (chunk: Buffer) => this.#hear(chunk));
     this.died = home.gone.then((how) => {
       this.#bury();
@@ -66,47 +77,45 @@ export class Launcher {
 
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
   async run(fields: RunFields): Promise<Run> {
-    const armed = await this.#takeArmed();
-    const { id, request, stdout, stderr } = armed;
-    const ended = this.#endOf(armed);
+    const armed = this.#armed.takeReady() ?? (await this.#takeArmed());
+    const run = this.#begin(armed);
     // What it starts is told by its birth from what was there before; measured here, as the launcher may lag behind.
     const since = ticksSinceBoot();
-    // Not ended yet: the child opens its side when it comes to it, and waits for ever once there is no other.
-    request.write(requestOf(fields));
-    const kill = () => this.#kill(`kill ${id} ${since}`, id);
-    const run = { stdout, stderr, ended, kill };
-    void ended.then(() => this.#lingering.add(run));
-    return run;
+    youngRuns.add(run);
+    armed.set.send(requestOf(armed.id, fields));
+    return { ...run, kill: () => this.#kill(`kill ${armed.id} ${since}`, armed.id) };
   }
 
   /** As `run`, for a process that outlives calls, and works for those that are lent. */
   async start(fields: RunFields): Promise<Lasting> {
-    const armed = await this.#takeArmed();
-    const { id, request: input, stdout, stderr } = armed;
-    const ended = this.#endOf(armed);
-    // It opens its stdout anew for each word, which must not end with the first.
-    this.#holdOpen(`${join(this.runFolder, id)}.out`, ended);
+    const { id, set } = this.#armed.takeReady() ?? (await this.#takeArmed());
+    const [stdout, stderr] = [new OutputPipe(set, "out").follow(), new OutputPipe(set, "err").follow()];
+    const input = set.input();
+    const holder = this.#holdOpen(`${join(this.runFolder, set.name)}.out`);
     this.#lasting += 1;
-    void ended.then(() => {
+    const ended = this.#endOf(id, () => {
       this.#lasting -= 1;
+      if (holder !== undefined) closeSync(holder);
+      set.close();
     });
-    input.write(requestOf(fields));
+    input.write(requestOf(id, fields));
     this.#tell(`lasting ${id}`);
-    return { id, input, stdout, stderr, ended, end: () => this.#tell(`end ${id}`) };
+    return { id, fifos: set.name, input, stdout, stderr, ended, end: () => this.#tell(`end ${id}`) };
   }
 
   /** The FIFOs of a child that does nothing itself, for what a lasting process does. */
   async lend(): Promise<Lent> {
-    const armed = await this.#takeArmed();
-    const { id, request, stdout, stderr } = armed;
-    const ended = this.#endOf(armed);
+    const armed = this.#armed.takeReady() ?? (await this.#takeArmed());
+    const { id, set } = armed;
+    const run = this.#begin(armed);
+    for (const pipe of [run.stdout, run.stderr]) pipe.follow();
     const since = ticksSinceBoot();
     const kill = (lasting: string) => this.#kill(`kill ${id} ${since} ${lasting}`, id);
+    // Once the child has ended the set may be another's.
     const giveBack = () => {
-      request.write(requestOf(["done"]));
+      if (this.#ends.has(id)) set.send(requestOf(id, ["done"]));
     };
-    void ended.then(() => this.#lingering.add({ stdout, stderr }));
-    return { id, stdout, stderr, ended, giveBack, kill };
+    return { ...run, id, fifos: set.name, giveBack, kill };
   }
 
   /** What the slot held when it was last weighed. */
@@ -136,19 +145,35 @@ export class Launcher {
     this.destroy();
   }
 
-  #holdOpen(path: string, ended: Promise<RunEnd>): void {
+  /** A lasting process opens its stdout anew for each word, which must not end with the first. */
+  #holdOpen(path: string): number | undefined {
     try {
-      const holder = openFifo(path, "write");
-      void ended.then(() => holder.destroy());
+      return openFifo(path, "write");
     } catch (error) {
       this.#giveUp(String(error));
+      return undefined;
     }
   }
 
-  #endOf({ id, request }: Armed): Promise<RunEnd> {
+  #begin({ id, set }: Armed): Omit<Run, "kill"> & { readonly stdout: OutputPipe; readonly stderr: OutputPipe } {
+    const [stdout, stderr] = [new OutputPipe(set, "out"), new OutputPipe(set, "err")];
+    const output = [stdout, stderr];
+    const ended = this.#endOf(id, () => {
+      youngRuns.delete(run);
+      set.endInput();
+      for (const pipe of output) pipe.drain();
+      if (output.every(({ isAtEnd }) => isAtEnd)) return this.#sets.putBack(set);
+      set.close();
+      this.#lingering.add(set.name, output);
+    });
+    const run = { stdout, stderr, ended };
+    return run;
+  }
+
+  #endOf(id: string, atEnd: () => void): Promise<RunEnd> {
     return new Promise((resolve) => {
       this.#ends.set(id, (end) => {
-        request.destroy();
+        atEnd();
         resolve(end);
       });
     });
@@ -184,9 +209,9 @@ export class Launcher {
   }
 
   #obey(line: string): void {
-    const [what, id = "", status = ""] = line.split(" ");
-    if (what === "armed") this.#connect(id);
-    else if (what === "exit" && WAIT_STATUS.test(status)) this.#ended(id, Number(status));
+    const [what, id = "", rest = ""] = line.split(" ");
+    if (what === "armed") this.#connect(id, rest);
+    else if (what === "exit" && WAIT_STATUS.test(rest)) this.#ended(id, Number(rest));
     else if (what === "killed") settle(this.#kills, id, undefined);
     else if (what === "unable") this.#armed.refuse(line.slice("unable ".length));
     else if (what === "weighs") {
@@ -200,19 +225,16 @@ export class Launcher {
     this.#armed.drop(id);
   }
 
-  #connect(id: string): void {
-    if (!/^\d{1,10}$/.test(id) || this.#armed.isFull || this.#gone) return this.destroy();
-    const path = join(this.runFolder, id);
-    const opened: Socket[] = [];
-    const open = (kind: string, mode: "read" | "write") => {
-      const socket = openFifo(`${path}.${kind}`, mode);
-      opened.push(socket);
-      return socket;
-    };
+  #connect(id: string, set: string): void {
+    if (!NUMBER.test(id) || !NUMBER.test(set) || this.#armed.isFull || this.#gone) return this.destroy();
+    this.#lingering.end(set);
     try {
-      this.#armed.add({ id, request: open("in", "write"), stdout: open("out", "read"), stderr: open("err", "read") });
+      const opened = this.#sets.open(set);
+      this.#lostInARow = opened ? 0 : this.#lostInARow + 1;
+      if (this.#lostInARow > LOST_MAX) throw new Error(`${LOST_MAX} children were gone at once`);
+      if (opened) this.#armed.add({ id, set: opened });
+      else this.#armed.lost();
     } catch (error) {
-      for (const socket of opened) socket.destroy();
       this.#giveUp(String(error));
     }
   }
@@ -223,6 +245,7 @@ export class Launcher {
     this.#armed.end("the sandbox is gone");
     for (const id of [...this.#ends.keys()]) settle(this.#ends, id, {});
     for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);
+    this.#sets.close();
   }
 }
 

@@ -1,19 +1,36 @@
 // What a launcher runs, as its owner sees it, and how a request for it is written.
-import type { Socket } from "node:net";
 import { uptime } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import type { FifoSet } from "./fifo-set.js";
 
 /** What a run asks of the launcher; the fields' meaning is in launcher-source.ts. */
 export type RunFields = readonly (string | Uint8Array)[];
+
+const LENGTH_BYTES = 4;
 
 export interface RunEnd {
   /** As waitpid(2) gives it; absent when the launcher died first. */
   readonly waitStatus?: number;
 }
 
+/** What a run writes to one of its channels. */
+export interface Output {
+  /** Nothing more will come of it. */
+  readonly isAtEnd: boolean;
+  /** Where it goes, at the run's end at the latest. A chunk is good until the function returns. */
+  take(onData: (chunk: Buffer) => void): void;
+  /** From now on it is read as it comes. */
+  follow(): void;
+  /** No more is read for the time being, where it is followed. */
+  pause(): void;
+  resume(): void;
+  /** Resolves when it is at its end. */
+  ended(): Promise<void>;
+}
+
 export interface Run {
-  readonly stdout: Readable;
-  readonly stderr: Readable;
+  readonly stdout: Output;
+  readonly stderr: Output;
   readonly ended: Promise<RunEnd>;
   /** Kills all that this run started; resolves when nothing of it is alive. */
   kill(): Promise<void>;
@@ -21,8 +38,9 @@ export interface Run {
 
 /** A process that outlives calls. */
 export interface Lasting {
-  /** What FIFOs of its own are named by. */
   readonly id: string;
+  /** What FIFOs of its own are named by. */
+  readonly fifos: string;
   readonly input: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -33,10 +51,11 @@ export interface Lasting {
 
 /** The place of a call that a lasting process works on. */
 export interface Lent {
-  /** What its FIFOs are named by. */
   readonly id: string;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
+  /** What its FIFOs are named by. */
+  readonly fifos: string;
+  readonly stdout: Output;
+  readonly stderr: Output;
   /** Absent in it: the launcher died first. */
   readonly ended: Promise<RunEnd>;
   /** Nothing more is to come of the call. */
@@ -48,25 +67,24 @@ export interface Lent {
 /** A child that waits for its request. */
 export interface Armed {
   readonly id: string;
-  readonly request: Socket;
-  readonly stdout: Socket;
-  readonly stderr: Socket;
+  readonly set: FifoSet;
 }
 
-export function letGo({ request, stdout, stderr }: Armed): void {
-  for (const socket of [request, stdout, stderr]) socket.destroy();
-}
-
-/** The bytes that a child reads as its request. */
-export function requestOf(fields: RunFields): Buffer {
-  return Buffer.concat(lengthPrefixed(Buffer.concat(fields.flatMap(lengthPrefixed))));
-}
-
-function lengthPrefixed(field: string | Uint8Array): Uint8Array[] {
-  const bytes = typeof field === "string" ? Buffer.from(field) : field;
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return [length, bytes];
+/** The bytes that the child `id` reads as its request. */
+export function requestOf(id: string, fields: RunFields): Buffer {
+  const all = [id, ...fields];
+  const bytes = all.reduce((sum, field) => sum + LENGTH_BYTES + Buffer.byteLength(field), 0);
+  const request = Buffer.allocUnsafe(LENGTH_BYTES + bytes);
+  let at = request.writeUInt32BE(bytes);
+  for (const field of all) {
+    at = request.writeUInt32BE(Buffer.byteLength(field), at);
+    if (typeof field === "string") at += request.write(field, at);
+    else {
+      request.set(field, at);
+      at += field.length;
+    }
+  }
+  return request;
 }
 
 /** In the hundredths of a second in which /proc tells when a process began. */

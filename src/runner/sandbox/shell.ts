@@ -138,14 +138,14 @@ class Shell {
   }
 
   run(lent: Lent, command: string): Evaluation {
-    const { id } = lent;
+    const { id, fifos } = lent;
     let hasBegun = false;
     let killed: Promise<RunEnd> | undefined;
     void this.#reported(`${id}+`).then(() => {
       hasBegun = true;
     });
     const ended = this.#endOf(lent, () => killed);
-    const path = quoted(`${this.runFolder}/${id}`);
+    const path = quoted(`${this.runFolder}/${fifos}`);
     // The arithmetic makes the next line the first, as messages count them. stderr is the command's own until it ends, so
     // that no `set -x` shows what is around it.
     const open = `\\exec </dev/null >${path}.out`;
@@ -189,7 +189,7 @@ class Shell {
   }
 
   #report(name: string, status: string): string {
-    const words = quoted(`${this.runFolder}/${this.process.id}.shell/words`);
+    const words = quoted(`${this.runFolder}/${this.process.fifos}.shell/words`);
     return `\\builtin printf '%s %d\\n' ${name} ${status} >${words}`;
   }
 

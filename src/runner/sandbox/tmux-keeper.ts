@@ -17,7 +17,7 @@ export const KEEPER_SOURCE = String.raw`
 # the session left.
 sub keep {
   my ($write, $width, $height) = @_;
-  %kept = ();
+  %set_of = @spare = ();
   close $signals;
   syscall($setsid);
   syscall($prctl, 36, 1, 0, 0, 0);                        # PR_SET_CHILD_SUBREAPER

@@ -41,7 +41,7 @@ sub keep_cells {
     my ($in_path, $out_path) = @{$pairs[$turn]};
     # The first reader, and a writer until there is another: so the runner's ends open at once, and see no end.
     sysopen(my $in, $in_path, $O_NONBLOCK) or die "$in_path: $!\n";
-    sysopen(my $holder, $out_path, 2 | $O_NONBLOCK) or die "$out_path: $!\n";
+    sysopen(my $holder, $out_path, $O_RDWR | $O_NONBLOCK) or die "$out_path: $!\n";
     # Whoever had them open in the cell before the last has closed them, and what was in them went with that.
     my $stale = sysread($in, my $byte, 1);
     defined $stale && $stale == 0 && !defined sysread($holder, $byte, 1) or die "the channel is not clean\n";

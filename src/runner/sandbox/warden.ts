@@ -7,7 +7,7 @@
 // namespace, which every cell is inside of.
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { openFifo } from "./fifo.js";
+import { openFifo, socketOf } from "./fifo.js";
 import { type Home, lastLinesRead } from "./home.js";
 import { Program } from "./program.js";
 import type { SandboxEntry } from "./sandbox.js";
@@ -51,8 +51,8 @@ export class Warden {
   /** A home for one launcher; the one before is gone. Rejects when the warden goes first. */
   async open(): Promise<Home> {
     await Promise.race([this.#ready, this.gone.then((how) => Promise.reject(new Error(how)))]);
-    const output = openFifo(join(this.channel, `out.${this.#turn}`), "read");
-    const input = openFifo(join(this.channel, `in.${this.#turn}`), "write");
+    const output = socketOf(openFifo(join(this.channel, `out.${this.#turn}`), "read"), "read");
+    const input = socketOf(openFifo(join(this.channel, `in.${this.#turn}`), "write"), "write");
     const cell = new Cell(input, output, () => this.#program.input.write("close\n"));
     this.#cell = cell;
     this.#program.forgetWords();

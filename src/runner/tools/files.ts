@@ -28,11 +28,10 @@ export async function readFile(
   cancelled: AbortSignal,
 ): Promise<Finished> {
   const numbers = [offset, limit, limits.fileBytesMax].map(String);
-  const done = await operate(
-    await slot.run(["read", slot.workspace, seenFrom(slot, path), ...numbers]),
-    limits,
-    cancelled,
-  );
+  const run = await slot.run(["read", slot.workspace, seenFrom(slot, path), ...numbers]);
+  // A file may be more than its FIFO holds.
+  run.stdout.follow();
+  const done = await operate(run, limits, cancelled);
   if (done.failed) return done.failed;
   const content = done.stdout.kept().head;
   return {

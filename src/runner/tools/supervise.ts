@@ -1,9 +1,8 @@
 // Watches one run from its start to its end: collects what it prints, ends it on timeout, silence or cancel, and waits
 // until its output is drained. What is printed also goes to `live` as it comes, if there is one.
-import type { Readable } from "node:stream";
 import type { LiveOutput } from "../live-output.js";
 import { OutputCollector } from "../output-collector.js";
-import type { Run } from "../sandbox/run.js";
+import type { Output, Run } from "../sandbox/run.js";
 
 export interface Limits {
   readonly timeoutS: number;
@@ -62,18 +61,18 @@ export async function supervise(
 
   let collecting = true;
   const channels = [
-    { name: "stdout", stream: run.stdout, collector: stdout },
-    { name: "stderr", stream: run.stderr, collector: stderr },
+    { name: "stdout", output: run.stdout, collector: stdout },
+    { name: "stderr", output: run.stderr, collector: stderr },
   ] as const;
-  const drained = channels.map(({ name, stream, collector }) => {
-    stream.on("data", (chunk: Buffer) => {
-      if (!collecting) return readSlowly(stream);
+  for (const { name, output, collector } of channels) {
+    output.take((chunk) => {
+      if (!collecting) return readSlowly(output);
       collector.push(chunk);
-      live?.push(name, chunk, stream);
+      live?.push(name, chunk, output);
       silence?.refresh();
     });
-    return new Promise<void>((resolve) => stream.once("close", resolve));
-  });
+    if (live || silence) output.follow();
+  }
 
   const { waitStatus } = await run.ended;
   live?.commandEnded();
@@ -81,7 +80,8 @@ export async function supervise(
   clearTimeout(silence);
   cancelled.removeEventListener("abort", onCancel);
   if (killed) await killed;
-  await firstOf(Promise.all(drained), DRAIN_MS);
+  const open = [run.stdout, run.stderr].filter(({ isAtEnd }) => !isAtEnd);
+  if (open.length > 0) await firstOf(Promise.all(open.map((output) => output.ended())), DRAIN_MS);
   collecting = false;
   return { stdout, stderr, ...(waitStatus !== undefined && { waitStatus }), ...(endedFor && { endedFor }) };
 }
@@ -91,9 +91,9 @@ function isAbortReason(reason: unknown): reason is AbortReason {
 }
 
 /** A daemon's later output is dropped, so that it neither blocks nor gets SIGPIPE, but not at the cost of others. */
-function readSlowly(stream: Readable): void {
-  stream.pause();
-  setTimeout(() => stream.resume(), LATE_READ_MS).unref();
+function readSlowly(output: Output): void {
+  output.pause();
+  setTimeout(() => output.resume(), LATE_READ_MS).unref();
 }
 
 async function firstOf(work: Promise<unknown>, ms: number): Promise<void> {

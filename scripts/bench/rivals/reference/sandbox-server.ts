@@ -2,7 +2,7 @@
 // slot one after the other, enters bubblewrap anew for each command, and reads, writes and wipes files in its own loop. It ends
 // with its stdin, so that it does not outlive who started it.
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join, resolve } from "node:path";
@@ -86,6 +86,7 @@ async function run({ slot, tool, arguments: args }: SlotCall, timeoutS: number):
       return bash(workspace, String(args.command), timeoutS);
     case "read_file":
       return ofFile(workspace, args, (path) => {
+        if (!existsSync(path)) throw new Error(`File not found: ${args.path}`);
         const { size } = statSync(path);
         if (size > FILE_BYTES_MAX) throw new Error(`File too large: ${size} bytes (max ${FILE_BYTES_MAX})`);
         return readFileSync(path, "utf8");
