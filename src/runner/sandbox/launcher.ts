@@ -10,6 +10,7 @@ import { ArmedChildren } from "./armed-children.js";
 import { killChildrenOf } from "./children.js";
 import { openFifo } from "./fifo.js";
 import { FifoSets } from "./fifo-set.js";
+import { answers, starts } from "./launcher-patience.js";
 import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
 import { Lingering } from "./lingering.js";
 import { OutputPipe } from "./output-pipe.js";
@@ -32,10 +33,6 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /** No line of an honest launcher is longer. */
 const LINE_MAX = 4096;
-/** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
-const ANSWER_MS_MAX = 5_000;
-/** And until it runs: many sandboxes may be made at once. Less than the server waits for an open slot. */
-const START_MS_MAX = 25_000;
 /** How long the last lines of a dead launcher may take to be read, in milliseconds. */
 const LAST_LINES_MS = 200;
 /** What waitpid(2) can give. */
@@ -106,7 +103,7 @@ export class Launcher {
 
   /** Resolves when a run can begin without delay. Rejects when the launcher died first. */
   async prepare(): Promise<void> {
-    this.#armed.putBack(await this.#takeArmed(START_MS_MAX));
+    this.#armed.putBack(await this.#takeArmed(starts));
   }
 
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
@@ -180,8 +177,8 @@ export class Launcher {
     if (killed === 0) this.#process.kill("SIGKILL");
   }
 
-  #giveUp(afterMs: number): void {
-    this.#lastWords += `\nno answer in ${afterMs / 1000} s`;
+  #giveUp(): void {
+    this.#lastWords += "\nno answer in time";
     this.destroy();
   }
 
@@ -227,19 +224,23 @@ export class Launcher {
   #kill(request: string, id: string): Promise<void> {
     if (this.#gone) return Promise.resolve();
     return new Promise((resolve) => {
-      const late = setTimeout(() => this.#giveUp(ANSWER_MS_MAX), ANSWER_MS_MAX);
+      const late = answers.begin(() => this.#giveUp());
       this.#kills.set(id, () => {
-        clearTimeout(late);
+        late.cancel();
+        answers.done();
         resolve();
       });
       this.#tell(request);
     });
   }
 
-  #takeArmed(limitMs = ANSWER_MS_MAX): Promise<Armed> {
+  #takeArmed(patience = answers): Promise<Armed> {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
-    const late = setTimeout(() => this.#giveUp(limitMs), limitMs);
-    return this.#armed.take(this.#ends.size > this.#lasting).finally(() => clearTimeout(late));
+    const late = patience.begin(() => this.#giveUp());
+    return this.#armed.take(this.#ends.size > this.#lasting).finally(() => {
+      late.cancel();
+      patience.done();
+    });
   }
 
   #hear(chunk: Buffer): void {
