@@ -64,7 +64,12 @@ export class DockerBench implements Bench {
     const json = this.#file("json");
     const target = ["--server", address, "--server-pid", String(pid)];
     const args = [COMMAND, "bench", ...target, "--json", json, ...flags];
-    await promisify(execFile)(process.execPath, args, { timeout: RUN_MAX_MS, signal: this.signal });
+    try {
+      await promisify(execFile)(process.execPath, args, { timeout: RUN_MAX_MS, signal: this.signal });
+    } catch (error) {
+      this.signal.throwIfAborted();
+      throw new Error(`switchyard bench ${flags.join(" ")}: ${whyFailed(error)}`, { cause: error });
+    }
     if (this.#addresses.has(address)) await this.#slotsClean(address);
     const report = JSON.parse(readFileSync(json, "utf8")) as Report;
     if (report.total.latency.count > 0) return report;
@@ -106,4 +111,16 @@ export class DockerBench implements Bench {
     this.#files += 1;
     return join(this.folder, `${this.#files}.${kind}`);
   }
+}
+
+/** What the run says of itself: its errors, else its last word. */
+function whyFailed(error: unknown): string {
+  const [stdout, stderr] = [said(error, "stdout"), said(error, "stderr")];
+  const errors = stdout.indexOf("ERRORS\n");
+  return errors < 0 ? (stderr.trim().split("\n").at(-1) ?? "") : stdout.slice(errors).trim();
+}
+
+function said(error: unknown, where: "stdout" | "stderr"): string {
+  const text: unknown = typeof error === "object" && error !== null ? Reflect.get(error, where) : undefined;
+  return typeof text === "string" ? text : "";
 }

@@ -10,7 +10,7 @@ import { countText, latencyText, rateText } from "../../src/load/text.js";
 import { DockerBench } from "./bench.js";
 import { table } from "./figures.js";
 import { machineText, thisMachine } from "./machine.js";
-import { chargedUs, type Dimension, type Point, PROCESSES } from "./scale/dimension.js";
+import { chargedUs, type Dimension, type Point } from "./scale/dimension.js";
 import { DIMENSIONS } from "./scale/dimensions.js";
 import { exponentOf } from "./scale/fit.js";
 import { plotOf, sizeText } from "./scale/plot.js";
@@ -68,17 +68,17 @@ function text(dimension: Dimension, { points, exponent, isWithin }: Omit<Growth,
 }
 
 /** With their head. */
-function lines({ axis, unit }: Dimension, points: readonly Point[]): string[][] {
+function lines({ axis, unit, shown }: Dimension, points: readonly Point[]): string[][] {
   const size = unit === "bytes" ? sizeText : countText;
   const us = (value: number | undefined) => (value === undefined ? "" : latencyText(value / 1000));
   const rows = points.map(({ at, cpuUs, p50, rate, serverBytes }) => [
     size(at),
     `${rateText(rate)}/s`,
     latencyText(p50),
-    ...PROCESSES.map((name) => us(cpuUs[name])),
+    ...shown.map((name) => us(cpuUs[name])),
     `${Math.round(serverBytes / 1e6)} MB`,
   ]);
-  return [[axis, "results", "p50", ...PROCESSES, "server's memory"], ...rows];
+  return [[axis, "results", "p50", ...shown, "server's memory"], ...rows];
 }
 
 function verdict({ charged, exponent: allowed }: Dimension, exponent: number, isWithin: boolean): string {

@@ -11,6 +11,7 @@ import { Patience } from "../core/patience.js";
 import { SlotFolders } from "./sandbox/folders.js";
 import type { Home } from "./sandbox/home.js";
 import { Launcher, SEARCH_PATH } from "./sandbox/launcher.js";
+import { starts } from "./sandbox/launcher-patience.js";
 import { Program } from "./sandbox/program.js";
 import type { Lasting, Run, RunFields } from "./sandbox/run.js";
 import {
@@ -46,8 +47,6 @@ type State = "closed" | "opening" | "open" | "failed" | "closing";
 
 /** How long a killed sandbox may take to be gone before the slot counts as unclean, while no other one ends either. */
 const DEATH_MS_MAX = 10_000;
-/** Until a launcher runs: many sandboxes may be made at once. Less than the server waits for an open slot. */
-const START_MS_MAX = 25_000;
 
 export function patienceWithSandboxes(): Patience {
   return new Patience(systemClock, DEATH_MS_MAX);
@@ -108,7 +107,6 @@ export class Slot {
   async open(): Promise<void> {
     if (this.#state !== "closed") throw new Error(`slot ${this.name} is ${this.#state}, not closed`);
     this.#state = "opening";
-    const until = performance.now() + START_MS_MAX;
     this.#entry ??= sandboxEntry({ ...this.settings, folder: this.folder });
     const entry = this.#entry;
     const home = await this.#enter(entry);
@@ -122,7 +120,7 @@ export class Slot {
     this.#leased = false;
     void launcher.died.then((why) => this.#sandboxDied(launcher, why));
     try {
-      await launcher.prepare(until - performance.now());
+      await launcher.prepare();
     } catch {
       throw new Error(`sandbox did not start: ${await launcher.died}`);
     }
@@ -211,8 +209,8 @@ export class Slot {
     }
     this.#folders.makeFresh();
     const warden = this.#warden;
-    const late = setTimeout(() => warden.destroy(), START_MS_MAX);
-    return warden.open().finally(() => clearTimeout(late));
+    const late = starts.begin(() => warden.destroy());
+    return warden.open().finally(() => late.cancel());
   }
 
   async #endSandbox(launcher: Launcher): Promise<void> {

@@ -8,8 +8,6 @@ import { type TestContext, test } from "node:test";
 import { Launcher } from "../../src/runner/sandbox/launcher.js";
 import { Program } from "../../src/runner/sandbox/program.js";
 
-const READY_MS_MAX = 25_000;
-
 /** Says that a child is armed whose FIFOs are gone already, and that it has ended. */
 const LOSES = (id: number) => `echo armed ${id} ${id}; echo exit ${id} 9`;
 /** Arms a child that is there. */
@@ -29,7 +27,7 @@ function launcherThat(t: TestContext, ...acts: string[]): Launcher {
 }
 
 test("an armed child that is gone already is passed over, and the next one is taken", async (t) => {
-  await launcherThat(t, LOSES(1), LOSES(2), ARMS(3)).prepare(READY_MS_MAX);
+  await launcherThat(t, LOSES(1), LOSES(2), ARMS(3)).prepare();
 });
 
 test("who has asked for a child that is gone asks for another", async (t) => {
@@ -41,6 +39,6 @@ test("who has asked for a child that is gone asks for another", async (t) => {
 
 test("a launcher whose children are gone time after time is destroyed", async (t) => {
   const launcher = launcherThat(t, ...Array.from({ length: 20 }, (_, at) => LOSES(at + 1)));
-  await assert.rejects(launcher.prepare(READY_MS_MAX));
+  await assert.rejects(launcher.prepare());
   assert.match(await launcher.died, /16 children were gone/);
 });

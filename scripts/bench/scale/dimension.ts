@@ -18,11 +18,12 @@ export interface Dimension {
   readonly exponent: 0 | 1;
   /** Whose processor time is held against it; that of slots is mostly the commands' own. */
   readonly charged: readonly Process[];
+  /** Whose is shown: with the null backend there are no runners, and what is seen of any is another server's. */
+  readonly shown: readonly Process[];
   measured(bench: Bench): Promise<readonly Point[]>;
 }
 
-export const PROCESSES = ["client", "server", "runners", "slots"] as const;
-export type Process = (typeof PROCESSES)[number];
+export type Process = "client" | "server" | "runners" | "slots";
 
 export interface Point {
   readonly at: number;

@@ -46,6 +46,7 @@ const streams: Dimension = {
   unit: "count",
   exponent: 0,
   charged: ["server"],
+  shown: ["client", "server"],
   async measured(bench) {
     const values = [16, 64, 256, 1024, 4096];
     return against(bench, await startNullServer(bench, 4096), values, (value) => ["--streams", `${value}`]);
@@ -59,6 +60,7 @@ const waiting: Dimension = {
   unit: "count",
   exponent: 0,
   charged: ["server"],
+  shown: ["client", "server"],
   async measured(bench) {
     const flags = (value: number) => ["--churn", "--streams", `${value}`, "--open-timeout", "60s"];
     return against(bench, await startNullServer(bench, 16), [16, 64, 256, 1016, 2016], flags);
@@ -72,6 +74,7 @@ const slots: Dimension = {
   unit: "count",
   exponent: 0,
   charged: ["server", "runners"],
+  shown: ["client", "server", "runners", "slots"],
   async measured(bench) {
     const server = await bench.startServer({ shutdown: { grace_s: 1 }, pools: pool(100, 10, 1) });
     return against(bench, server, [10, 30, 100, 300, 1000], (value) => ["--streams", `${value}`, ...THINKING]);
@@ -85,6 +88,7 @@ const containers: Dimension = {
   unit: "count",
   exponent: 0,
   charged: ["server", "runners"],
+  shown: ["client", "server", "runners", "slots"],
   async measured(bench) {
     const points: Point[] = [];
     for (const count of [1, 3, 10]) {
@@ -104,6 +108,7 @@ const output: Dimension = {
   unit: "bytes",
   exponent: 1,
   charged: ["server", "runners"],
+  shown: ["client", "server", "runners", "slots"],
   async measured(bench) {
     const server = await bench.startServer({ output: { chars_max: RESULT_BYTES_KEPT }, pools: pool(8, 1, 1) });
     const flags = (value: number) => ["--streams", "8", "--stream-output", "--mix", `1:output:${value}`];
@@ -118,6 +123,7 @@ const argument: Dimension = {
   unit: "bytes",
   exponent: 1,
   charged: ["server", "runners"],
+  shown: ["client", "server", "runners", "slots"],
   async measured(bench) {
     const server = await bench.startServer({ files: { bytes_max: ARGUMENT_BYTES_MAX }, pools: pool(8, 1, 1) });
     return against(bench, server, SIZES, (value) => ["--streams", "8", "--mix", `1:write_file:${value}`]);

@@ -3,7 +3,7 @@
 import { type Chart, chartSvg, escapeHtml, type Series } from "../../../src/load/html/chart.js";
 import { logarithmic } from "../../../src/load/html/scale.js";
 import { countText, latencyText } from "../../../src/load/text.js";
-import { type Dimension, type Point, PROCESSES } from "./dimension.js";
+import type { Dimension, Point } from "./dimension.js";
 
 const WIDTH = 620;
 const CHART_HEIGHT = 250;
@@ -20,7 +20,7 @@ ${COLOURS.map((colour, at) => `.line.s${at + 1} { stroke: ${colour}; } .dot.s${a
 `;
 
 export function plotOf(dimension: Dimension, points: readonly Point[]): string {
-  const costs = PROCESSES.map((name) => lineOf(name, points, ({ cpuUs }) => (cpuUs[name] ?? 0) / 1000));
+  const costs = dimension.shown.map((name) => lineOf(name, points, ({ cpuUs }) => (cpuUs[name] ?? 0) / 1000));
   const series = [...costs, lineOf("p50", points, ({ p50 }) => p50, true)];
   const text = dimension.unit === "bytes" ? sizeText : countText;
   const chart: Chart = {

@@ -8,6 +8,7 @@ import { ArmedChildren } from "./armed-children.js";
 import { openFifo } from "./fifo.js";
 import { FifoSets } from "./fifo-set.js";
 import type { Home } from "./home.js";
+import { answers, starts } from "./launcher-patience.js";
 import { Lingering } from "./lingering.js";
 import { OutputPipe } from "./output-pipe.js";
 import {
@@ -28,8 +29,7 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /** No line of an honest launcher is longer. */
 const LINE_MAX = 4096;
-/** How long an honest launcher takes for anything, in milliseconds; one that takes longer is destroyed with its sandbox. */
-const ANSWER_MS_MAX = 5_000;
+const LATE = "no answer in time";
 /** What waitpid(2) can give. */
 const WAIT_STATUS = /^\d{1,5}$/;
 /** After so long what weighs is taken to have been killed. */
@@ -70,9 +70,9 @@ export class Launcher {
     });
   }
 
-  /** Resolves when a run can begin without delay. Rejects when the launcher died first, or was not ready in time. */
-  async prepare(limitMs: number): Promise<void> {
-    this.#armed.putBack(await this.#takeArmed(limitMs));
+  /** Resolves when a run can begin without delay. Rejects when the launcher died first. */
+  async prepare(): Promise<void> {
+    this.#armed.putBack(await this.#takeArmed(starts));
   }
 
   /** Rejects, with nothing started, when the launcher is gone, or with CannotStart. */
@@ -186,19 +186,23 @@ export class Launcher {
   #kill(request: string, id: string): Promise<void> {
     if (this.#gone) return Promise.resolve();
     return new Promise((resolve) => {
-      const late = setTimeout(() => this.#giveUp(noAnswerIn(ANSWER_MS_MAX)), ANSWER_MS_MAX);
+      const late = answers.begin(() => this.#giveUp(LATE));
       this.#kills.set(id, () => {
-        clearTimeout(late);
+        late.cancel();
+        answers.done();
         resolve();
       });
       this.#tell(request);
     });
   }
 
-  #takeArmed(limitMs = ANSWER_MS_MAX): Promise<Armed> {
+  #takeArmed(patience = answers): Promise<Armed> {
     if (this.#gone) return Promise.reject(new Error("the sandbox is gone"));
-    const late = setTimeout(() => this.#giveUp(noAnswerIn(limitMs)), limitMs);
-    return this.#armed.take(this.#ends.size > this.#lasting).finally(() => clearTimeout(late));
+    const late = patience.begin(() => this.#giveUp(LATE));
+    return this.#armed.take(this.#ends.size > this.#lasting).finally(() => {
+      late.cancel();
+      patience.done();
+    });
   }
 
   #hear(chunk: Buffer): void {
@@ -247,10 +251,6 @@ export class Launcher {
     for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);
     this.#sets.close();
   }
-}
-
-function noAnswerIn(limitMs: number): string {
-  return `no answer in ${Math.round(limitMs / 100) / 10} s`;
 }
 
 function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: T): void {
