@@ -61,6 +61,8 @@ export class DockerBench implements Bench {
   }
 
   async load({ address, pid }: Pick<Server, "address" | "pid">, flags: readonly string[]): Promise<Report> {
+    const isOwn = this.#addresses.has(address);
+    const heldBefore = isOwn ? await slotsHeld(address) : 0;
     const json = this.#file("json");
     const target = ["--server", address, "--server-pid", String(pid)];
     const args = [COMMAND, "bench", ...target, "--json", json, ...flags];
@@ -70,7 +72,7 @@ export class DockerBench implements Bench {
       this.signal.throwIfAborted();
       throw new Error(`switchyard bench ${flags.join(" ")}: ${whyFailed(error)}`, { cause: error });
     }
-    if (this.#addresses.has(address)) await this.#slotsClean(address);
+    if (isOwn) await this.#slotsClean(address, heldBefore);
     const report = JSON.parse(readFileSync(json, "utf8")) as Report;
     if (report.total.latency.count > 0) return report;
     throw new Error(`no call began in the counted time: bench ${flags.join(" ")}`);
@@ -92,24 +94,28 @@ export class DockerBench implements Bench {
   }
 
   /** Else the next to be measured would share the machine with the wiping of what the last one used. */
-  async #slotsClean(address: string): Promise<void> {
-    const client = new SwitchyardClient(address);
-    try {
-      const overdueMs = performance.now() + WIPE_MAX_MS;
-      for (;;) {
-        const { pools } = await client.status();
-        if (pools.every(({ slotsReady, slotsTotal }) => slotsReady === slotsTotal)) return;
-        if (performance.now() > overdueMs) throw new Error(`slots are still not clean: ${JSON.stringify(pools)}`);
-        await sleep(POLL_MS, undefined, { signal: this.signal });
-      }
-    } finally {
-      client.close();
+  async #slotsClean(address: string, heldBefore: number): Promise<void> {
+    const overdueMs = performance.now() + WIPE_MAX_MS;
+    while ((await slotsHeld(address)) > heldBefore) {
+      if (performance.now() > overdueMs) throw new Error(`slots are still not clean after ${WIPE_MAX_MS / 1000} s`);
+      await sleep(POLL_MS, undefined, { signal: this.signal });
     }
   }
 
   #file(kind: string): string {
     this.#files += 1;
     return join(this.folder, `${this.#files}.${kind}`);
+  }
+}
+
+/** Those that a trajectory has, and those that are being made or wiped. */
+async function slotsHeld(address: string): Promise<number> {
+  const client = new SwitchyardClient(address);
+  try {
+    const { pools } = await client.status();
+    return pools.reduce((sum, { slotsReady, slotsTotal }) => sum + slotsTotal - slotsReady, 0);
+  } finally {
+    client.close();
   }
 }
 

@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { NullBackend } from "./null-backend.js";
-import { COLLECT, COLLECTED } from "./null-server.js";
+import { COLLECT, COLLECTED } from "./start-null-service.js";
 
 const BUILT = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src");
 const built = (file: string) => import(pathToFileURL(join(BUILT, file)).href);

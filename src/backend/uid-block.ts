@@ -1,5 +1,6 @@
 // User ids on this host that no other server hands out: a block is held for the life of the process.
 import { randomInt } from "node:crypto";
+import { readdirSync, statSync } from "node:fs";
 import { SwitchyardError } from "../core/errors.js";
 import { holdName } from "./instance-lock.js";
 
@@ -17,16 +18,17 @@ export class UidBlock {
     readonly release: () => void,
   ) {}
 
-  /** Rejects with LISTEN_FAILED when every block is taken. */
-  static async claim(): Promise<UidBlock> {
-    // Not always the first, which a server that was killed may have left processes in.
-    const start = randomInt(BLOCKS);
+  /** The first free one from `start` on. Rejects with LISTEN_FAILED when every block is taken. */
+  static async claim(start = randomInt(BLOCKS)): Promise<UidBlock> {
+    const lived = livedIn();
     for (let at = 0; at < BLOCKS; at++) {
       const block = (start + at) % BLOCKS;
+      if (lived.has(block)) continue;
       const free = await holdName(`uids/${block}`);
       if (free) return new UidBlock(UID_FIRST + block * BLOCK_UIDS, free);
     }
-    throw new SwitchyardError("LISTEN_FAILED", `all ${BLOCKS} blocks of user ids are taken by servers on this machine`);
+    const why = `all ${BLOCKS} blocks of user ids are taken by servers, or by what they left, on this machine`;
+    throw new SwitchyardError("LISTEN_FAILED", why);
   }
 
   /** Ids that containers of a server that died still use. */
@@ -47,4 +49,14 @@ export class UidBlock {
       this.#taken = used.first + used.count - this.first;
     }
   }
+}
+
+/** The blocks that processes of this machine have ids of: a server that was killed left them, and its next one may adopt them. */
+function livedIn(): Set<number> {
+  const blocks = new Set<number>();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const uid = statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? 0;
+    blocks.add(Math.floor((uid - UID_FIRST) / BLOCK_UIDS));
+  }
+  return blocks;
 }

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { UidBlock } from "../../src/backend/uid-block.js";
 
+const UID_FIRST = 1_100_000_000;
 const BLOCK_UIDS = 1_000_000;
 
 async function claim(t: TestContext) {
@@ -23,6 +26,19 @@ test("ids are given out one after another, and come round after a block of them"
 test("blocks of two servers have no id in common", async (t) => {
   const [a, b] = [await claim(t), await claim(t)];
   assert(Math.abs(a.first - b.first) >= BLOCK_UIDS);
+});
+
+test("a block that processes of a dead server still live in is passed over", {
+  skip: process.getuid?.() !== 0,
+}, async (t) => {
+  const { block, first } = await claim(t);
+  block.release();
+  const left = spawn("sleep", ["60"], { uid: first + 7, stdio: "ignore" });
+  t.after(() => left.kill("SIGKILL"));
+  await once(left, "spawn");
+  const next = await UidBlock.claim((first - UID_FIRST) / BLOCK_UIDS);
+  t.after(next.release);
+  assert.notEqual(next.take(1), first);
 });
 
 test("ids that another server's containers still use are passed over, in part and round the end", async (t) => {

@@ -2,8 +2,8 @@
 // client process puts the same load on both, so what it takes itself is in both figures.
 import type { Report } from "../../../src/load/report.js";
 import { median } from "../figures.js";
-import { startEcho, startNullServer } from "../null-server.js";
 import type { Row } from "../row.js";
+import { startEcho, startNullService } from "../start-null-service.js";
 
 const STREAMS = 100;
 /** Until V8 has compiled both servers. */
@@ -15,7 +15,7 @@ export const row: Row = {
   aim: { unit: "×", atLeast: 0.5 },
   margin: 0.15,
   async measured(bench) {
-    const server = await startNullServer(bench, STREAMS);
+    const server = await startNullService(bench, STREAMS);
     const echo = await startEcho();
     try {
       const under = (target: typeof server | typeof echo, seconds: number) =>

@@ -10,7 +10,6 @@ export const row: Row = {
   name: "docker-exec",
   measure: "idle latency of `bash true`, p50, against `docker exec` of the same by Docker's API",
   aim: { unit: "× lower", atLeast: 30 },
-  margin: 3,
   async measured(bench) {
     const server = await bench.server();
     const rival = await DockerExec.start();

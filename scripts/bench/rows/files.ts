@@ -23,7 +23,6 @@ export const row: Row = {
   name: "files",
   measure: `\`read_file\` and \`write_file\` of ${KIB} KiB, p50, against the reference's at its defaults; of the two that which gains less`,
   aim: { unit: "× lower", atLeast: 15 },
-  margin: 2,
   async measured(bench) {
     const server = await bench.server();
     const reference = await startReference({ slots: 1, sandboxed: true, signal: bench.signal });

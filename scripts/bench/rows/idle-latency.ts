@@ -8,7 +8,7 @@ export const row: Row = {
   name: "idle-latency",
   measure: "idle latency of `bash true`, p50, against plain `spawn` of the same by Node on the host",
   aim: { unit: "×", atMost: 0.7 },
-  margin: 3,
+  margin: 6,
   async measured(bench) {
     const server = await bench.server();
     const exec: number[] = [];

@@ -2,8 +2,8 @@
 // so that nothing but the server is measured.
 import type { Report } from "../../../src/load/report.js";
 import { median } from "../figures.js";
-import { startNullServer } from "../null-server.js";
 import type { Row } from "../row.js";
+import { startNullService } from "../start-null-service.js";
 
 const [FEW, MANY] = [16, 4096];
 
@@ -12,7 +12,7 @@ export const row: Row = {
   measure: `the server's processor time per call at ${MANY} streams, against ${FEW}`,
   aim: { unit: "×", atMost: 1.5 },
   async measured(bench) {
-    const server = await startNullServer(bench, MANY);
+    const server = await startNullService(bench, MANY);
     try {
       const at = (streams: number) =>
         bench.load(server, ["--streams", `${streams}`, "--warm-up", "1s", "--duration", `${bench.seconds}s`]);

@@ -14,7 +14,6 @@ export const row: Row = {
   name: "neighbours",
   measure: `p99 of short calls beside long ones (${SHORT} trajectories beside ${LONG} that sleep), against without`,
   aim: { unit: "×", atMost: 1.2 },
-  margin: 4,
   async measured(bench) {
     const server = await bench.server();
     const flags = ["--streams", String(SHORT), "--timeout", `${TIMEOUT_S}s`, "--warm-up", "1s", ...bench.duration];

@@ -11,7 +11,7 @@ export const row: Row = {
   measure:
     "streamed output of one command at a time, tens of MiB each, against `docker exec` of the same by Docker's API",
   aim: { unit: "×", atLeast: 0.8 },
-  margin: 0.15,
+  margin: 0.08,
   async measured(bench) {
     const server = await bench.server();
     const rival = await DockerExec.start();

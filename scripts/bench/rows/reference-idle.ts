@@ -9,7 +9,6 @@ export const row: Row = {
   name: "reference-idle",
   measure: "idle p50 of `bash true`, against the reference's at its defaults, sandboxed",
   aim: { unit: "× lower", atLeast: 20 },
-  margin: 5,
   async measured(bench) {
     const server = await bench.server();
     const reference = await startReference({ slots: 1, sandboxed: true, signal: bench.signal });

@@ -12,7 +12,6 @@ export const row: Row = {
   name: "reference-throughput",
   measure: "throughput of `bash true`, 64 trajectories, against the reference's algorithm, sandboxed",
   aim: { unit: "×", atLeast: 3 },
-  margin: 1.5,
   async measured(bench) {
     const server = await bench.server();
     const reference = await startReference({ slots: TRAJECTORIES, sandboxed: true, signal: bench.signal });

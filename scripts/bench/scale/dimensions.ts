@@ -1,7 +1,7 @@
 // What may grow. Each dimension leaves all else as it is, and begins with the smallest, so that nothing has to end before the next.
 import type { Server } from "../../server.js";
-import { startNullServer } from "../null-server.js";
 import type { Bench } from "../row.js";
+import { startNullService } from "../start-null-service.js";
 import { type Dimension, type Point, pointOf } from "./dimension.js";
 
 const RESULT_BYTES_KEPT = 200_000;
@@ -49,7 +49,7 @@ const streams: Dimension = {
   shown: ["client", "server"],
   async measured(bench) {
     const values = [16, 64, 256, 1024, 4096];
-    return against(bench, await startNullServer(bench, 4096), values, (value) => ["--streams", `${value}`]);
+    return against(bench, await startNullService(bench, 4096), values, (value) => ["--streams", `${value}`]);
   },
 };
 
@@ -63,7 +63,7 @@ const waiting: Dimension = {
   shown: ["client", "server"],
   async measured(bench) {
     const flags = (value: number) => ["--churn", "--streams", `${value}`, "--open-timeout", "60s"];
-    return against(bench, await startNullServer(bench, 16), [16, 64, 256, 1016, 2016], flags);
+    return against(bench, await startNullService(bench, 16), [16, 64, 256, 1016, 2016], flags);
   },
 };
 

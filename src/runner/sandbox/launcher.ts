@@ -250,6 +250,8 @@ export class Launcher {
     for (const id of [...this.#ends.keys()]) settle(this.#ends, id, {});
     for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);
     this.#sets.close();
+    // What was written may still lie in the FIFOs.
+    setTimeout(() => this.#lingering.endAll(), LAST_LINES_MS);
   }
 }
 

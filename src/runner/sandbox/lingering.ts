@@ -21,6 +21,11 @@ export class Lingering {
     if (this.#outputs.size > LINGERING_MAX && oldest !== undefined) this.end(oldest);
   }
 
+  /** Nobody is left who could write: a FIFO that never had a writer says nothing of that by itself. */
+  endAll(): void {
+    for (const set of [...this.#outputs.keys()]) this.end(set);
+  }
+
   /** Nobody holds these FIFOs open any more, and nothing is left in them. */
   end(set: string): void {
     const output = this.#outputs.get(set);
