@@ -1,7 +1,7 @@
 // What the build makes one file of: the runner, which has to start in any image, and dockerode, so that installing the
 // package compiles nothing (dockerode's ssh2, which we do not use, would build two native add-ons).
 // Beside them the licences of all that is in there, which their owners want to go along.
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /** It is CommonJS, and asks for what Node gives such modules. */
@@ -10,6 +10,9 @@ const COMMONJS = [
   "const require = createRequire(import.meta.url);",
   'const __dirname = require("node:path").dirname(require("node:url").fileURLToPath(import.meta.url));',
 ].join(" ");
+
+/** Compiled by scripts/build-launcher, so that building needs no C compiler; one for each architecture. */
+const LAUNCHERS = "src/runner/sandbox/launcher/bin";
 
 /** After tsc, whose `dockerode.js` only names the package. */
 export async function bundle(root) {
@@ -29,6 +32,12 @@ export async function bundle(root) {
     }),
   ];
   rmSync(join(dist, "src/backend/docker/dockerode.js.map"), { force: true });
+  for (const arch of readdirSync(join(root, LAUNCHERS))) {
+    const launcher = join(dist, `launcher-${arch}`);
+    rmSync(launcher, { force: true });
+    copyFileSync(join(root, LAUNCHERS, arch), launcher);
+    chmodSync(launcher, 0o755);
+  }
   writeFileSync(join(dist, "bundled-licences.txt"), licencesOf(root, packagesOf(inputs)));
 }
 

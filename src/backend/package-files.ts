@@ -16,3 +16,6 @@ export function packageFile(...parts: string[]): string {
 
 /** The runner as one file, made by the build. */
 export const RUNNER_BUNDLE = packageFile("dist", "runner.mjs");
+
+/** The launcher of this machine's architecture, which the runner finds beside itself. */
+export const LAUNCHER = packageFile("dist", `launcher-${process.arch}`);

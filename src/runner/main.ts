@@ -2,13 +2,15 @@
 // stdout and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER, SWITCHYARD_RUNTIME (the folder it came
 // in, absent on the host), SWITCHYARD_SYSTEM (`image`: slots see
 // the whole image; `host`: only its system folders).
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { removeTree } from "../core/remove-tree.js";
 import { RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { Link } from "../link/link.js";
 import { Runner } from "./runner.js";
+import type { LauncherFile } from "./sandbox/sandbox.js";
 
 /** What a slot on the host itself may see of it; everything else is the operator's own. */
 const HOST_SYSTEM_FOLDERS = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr", "var"];
@@ -28,6 +30,12 @@ function bundledPerl(folder: string | undefined): string[] {
   return [`${folder}/ld.so`, "--library-path", `${folder}/lib`, `${folder}/perl`];
 }
 
+/** It stands beside the runner's own file. */
+function launcherFile(): LauncherFile {
+  const path = fileURLToPath(new URL(`launcher-${process.arch}`, import.meta.url));
+  return { path, fd: openSync(path, "r") };
+}
+
 const slotsFolder = required("SWITCHYARD_SLOTS_FOLDER");
 const nonce = required("SWITCHYARD_NONCE");
 const runtime = process.env.SWITCHYARD_RUNTIME;
@@ -45,6 +53,7 @@ const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, co
 const runner = new Runner(link, {
   slotsFolder,
   hidden: onHost ? readdirSync("/").filter((name) => !HOST_SYSTEM_FOLDERS.includes(name)) : ["switchyard"],
+  launcher: launcherFile(),
   perl: bundledPerl(runtime),
   exit: (code) => {
     void removeTree(slotsFolder).finally(() => process.exit(code));

@@ -16,7 +16,7 @@ import { knownParts } from "../link/parts.js";
 import { Gate } from "./gate.js";
 import { operate, textOf } from "./operate.js";
 import { proveIsolation } from "./proof.js";
-import type { SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
+import type { LauncherFile, SandboxKind, SlotLimits } from "./sandbox/sandbox.js";
 import { patienceWithSandboxes, Slot, type SlotSettings } from "./slot.js";
 import { SlotCalls } from "./slot-calls.js";
 import { Transfers } from "./transfers.js";
@@ -26,7 +26,8 @@ export interface RunnerSurroundings {
   readonly slotsFolder: string;
   /** Top-level folders that no slot may see. */
   readonly hidden: readonly string[];
-  /** Interpreter for the launchers of slots that see the runner's own files; inside namespaces it is the image's. */
+  readonly launcher: LauncherFile;
+  /** Interpreter for scripts in slots that see the runner's own files; inside namespaces it is the image's. */
   readonly perl: readonly string[];
   /** Ends the process after everything in the slots is dead. */
   exit(code: number): void;
@@ -174,12 +175,12 @@ export class Runner {
   }
 
   #settings(init: Init, index: number): Omit<SlotSettings, "kind"> {
-    const { slotsFolder, hidden, perl } = this.surroundings;
+    const { slotsFolder, hidden, launcher, perl } = this.surroundings;
     const limits = slotLimits(init);
     // A sandbox that is the whole container runs what it runs as the image's own user.
     const uid = init.uidBase > 0 && init.isolation !== "container" ? { uid: init.uidBase + index } : {};
     const { allowNetwork } = init;
-    return { slotsFolder, hidden, perl, limits, allowNetwork, patience: this.#patience, ...uid };
+    return { slotsFolder, hidden, launcher, perl, limits, allowNetwork, patience: this.#patience, ...uid };
   }
 
   #makePlace(init: Init, index: number, kind: SandboxKind): Place {

@@ -16,12 +16,14 @@ import { Program } from "./sandbox/program.js";
 import type { Lasting, Run, RunFields } from "./sandbox/run.js";
 import {
   channelFolder,
+  type LauncherFile,
   runFolder,
   type SandboxEntry,
   type SandboxKind,
   type SlotLimits,
   sandboxEntry,
 } from "./sandbox/sandbox.js";
+import { scriptFields } from "./sandbox/script.js";
 import { type ShellRun, SlotShell } from "./sandbox/shell.js";
 import { processesOf, remainsOf, sweep } from "./sandbox/sweep.js";
 import { noTmux, type TmuxMemory } from "./sandbox/tmux-memory.js";
@@ -34,7 +36,8 @@ export interface SlotSettings {
   readonly hidden: readonly string[];
   /** Folder that holds the slots' folders and what is being deleted. */
   readonly slotsFolder: string;
-  /** The interpreter for the launcher. */
+  readonly launcher: LauncherFile;
+  /** The interpreter for scripts. */
   readonly perl: readonly string[];
   readonly limits: SlotLimits;
   /** With the ends of sandboxes; one for all slots of a runner. */
@@ -153,6 +156,12 @@ export class Slot {
   run(fields: RunFields): Promise<Run> {
     if (this.#state !== "open" || !this.#launcher) return Promise.reject(new Error(`slot is ${this.#state}`));
     return this.#launcher.run(fields);
+  }
+
+  /** A request for a script in this slot, which is open. */
+  script(text: string, env: readonly string[], args: RunFields): RunFields {
+    const perl = this.#entry?.perl ?? [];
+    return scriptFields({ perl, runFolder: this.#run, workspace: this.#workspace }, text, env, args);
   }
 
   /** As `run`, for a process beside the calls, which no call's end ends. */

@@ -5,6 +5,7 @@ import type { BeginTransfer, RunnerFrame, ServerFrame } from "../gen/switchyard/
 import { bytesWithin, TRANSFER_CREDIT, TRANSFER_WINDOW, transferCost } from "../link/transfer-window.js";
 import { CannotStart } from "./sandbox/armed-children.js";
 import type { Lasting, RunFields } from "./sandbox/run.js";
+import { TRANSFER_SOURCE } from "./sandbox/transfer-source.js";
 
 type Received = NonNullable<ServerFrame["frame"]>;
 type Send = (frame: NonNullable<RunnerFrame["frame"]>) => void;
@@ -12,6 +13,7 @@ type Send = (frame: NonNullable<RunnerFrame["frame"]>) => void;
 /** Where a transfer's process is started. */
 export interface TransferPlace {
   readonly workspace: string;
+  script(text: string, env: readonly string[], args: RunFields): RunFields;
   start(fields: RunFields): Promise<Lasting>;
 }
 
@@ -38,7 +40,7 @@ export class Transfers {
       if (this.#live.get(id)?.transfer === transfer) this.#live.delete(id);
     };
     if (!place) return ended("no such slot");
-    place.start(fieldsOf(request, place.workspace)).then(
+    place.start(place.script(TRANSFER_SOURCE, [], argumentsOf(request, place.workspace))).then(
       async (process) => ended(await transfer.run(process)),
       (error: unknown) => ended(error instanceof Error ? error.message : String(error), error instanceof CannotStart),
     );
@@ -157,17 +159,17 @@ class RunningTransfer {
   }
 }
 
-function fieldsOf({ path, work }: BeginTransfer, workspace: string): RunFields {
+function argumentsOf({ path, work }: BeginTransfer, workspace: string): RunFields {
   const place = [workspace, seenFrom(workspace, path)] as const;
   switch (work?.$case) {
     case "read":
-      return ["transfer", "get", ...place, String(work.value.offset), String(work.value.bytesMax)];
+      return ["get", ...place, String(work.value.offset), String(work.value.bytesMax)];
     case "list":
-      return ["transfer", "list", ...place, work.value.recursive ? "1" : "0", String(work.value.entriesMax)];
+      return ["list", ...place, work.value.recursive ? "1" : "0", String(work.value.entriesMax)];
     case "pack":
-      return ["transfer", "pack", ...place, String(work.value.entriesMax), String(work.value.bytesMax)];
+      return ["pack", ...place, String(work.value.entriesMax), String(work.value.bytesMax)];
     case "put":
-      return ["transfer", "put", ...place, work.value.single ? "1" : "0"];
+      return ["put", ...place, work.value.single ? "1" : "0"];
     case undefined:
       return ["done"];
     default:

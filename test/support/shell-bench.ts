@@ -1,9 +1,10 @@
 // A slot without the server around it, and bash itself, run directly: both give the exact bytes of a command.
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
+import { LAUNCHER } from "../../src/backend/package-files.js";
 import { SEARCH_PATH } from "../../src/runner/sandbox/launcher.js";
 import { patienceWithSandboxes, Slot } from "../../src/runner/slot.js";
 import { supervise } from "../../src/runner/tools/supervise.js";
@@ -39,6 +40,7 @@ export class ShellBench {
       allowNetwork: false,
       hidden: [],
       slotsFolder: join(this.#folder, "slots0"),
+      launcher: { path: LAUNCHER, fd: openSync(LAUNCHER, "r") },
       perl: ["perl"],
       limits: SLOT_LIMITS,
       patience: patienceWithSandboxes(),

@@ -1,5 +1,5 @@
 // What a runner needs to start in any image: this server's own Node with its shared libraries and dynamic loader, Perl for
-// images that have none, and the runner in one file.
+// images that have none, the runner in one file, and the launcher.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -7,7 +7,7 @@ import { realpath } from "node:fs/promises";
 import { basename } from "node:path";
 import { promisify } from "node:util";
 import { SwitchyardError } from "../../core/errors.js";
-import { RUNNER_BUNDLE } from "../package-files.js";
+import { LAUNCHER, RUNNER_BUNDLE } from "../package-files.js";
 
 /** Where they stand in a container. */
 export const RUNTIME_FOLDER = "/switchyard/runtime";
@@ -55,6 +55,7 @@ async function findFiles(): Promise<RuntimeFile[]> {
     { name: "node", source: node },
     ...perl.map((source) => ({ name: "perl", source })),
     { name: "runner.mjs", source: RUNNER_BUNDLE },
+    { name: basename(LAUNCHER), source: LAUNCHER },
     ...[...libraries.values()].map(({ isLoader, path }) => ({
       name: isLoader ? "ld.so" : `lib/${basename(path)}`,
       source: path,
@@ -62,7 +63,7 @@ async function findFiles(): Promise<RuntimeFile[]> {
   ];
 }
 
-/** The launchers' interpreter for images that have none; on a host without it, they must. */
+/** The scripts' interpreter for images that have none; on a host without it, they must. */
 async function hostPerl(): Promise<string[]> {
   try {
     return [await realpath("/usr/bin/perl")];

@@ -12,7 +12,7 @@ export interface Home {
 }
 
 /** How long the last lines of what has ended may take to be read, in milliseconds. */
-const LAST_LINES_MS = 200;
+export const LAST_LINES_MS = 200;
 
 /** Resolves when the output was read to its end. */
 export function lastLinesRead(output: Readable): Promise<void> {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { ArmedChildren } from "./armed-children.js";
 import { openFifo } from "./fifo.js";
 import { FifoSets } from "./fifo-set.js";
-import type { Home } from "./home.js";
+import { type Home, LAST_LINES_MS } from "./home.js";
 import { answers, starts } from "./launcher-patience.js";
 import { Lingering } from "./lingering.js";
 import { OutputPipe } from "./output-pipe.js";

@@ -4,7 +4,6 @@ import { Readable, Writable } from "node:stream";
 import { killChildrenOf } from "./children.js";
 import { type Home, lastLinesRead } from "./home.js";
 import { SEARCH_PATH } from "./launcher.js";
-import { LAUNCHER_SOURCE, SOURCE_FD } from "./launcher-source.js";
 import type { SandboxEntry } from "./sandbox.js";
 
 const WORDS_MAX = 2000;
@@ -16,20 +15,18 @@ export class Program implements Home {
   readonly output: Readable;
   readonly gone: Promise<string>;
 
-  constructor(private readonly entry: SandboxEntry) {
+  constructor(private readonly entry: Omit<SandboxEntry, "perl" | "workspace" | "run">) {
     const [program = "", ...args] = entry.command;
     this.#process = spawn(program, args, {
       ...(entry.uid !== undefined && { uid: entry.uid, gid: entry.uid }),
       cwd: "/",
       env: { PATH: SEARCH_PATH },
-      stdio: ["pipe", "pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe", ...(entry.launcherFd === undefined ? [] : [entry.launcherFd])],
     });
-    const { stdin, stdout, stderr, stdio } = this.#process;
+    const { stdin, stdout, stderr } = this.#process;
     this.input = stdin ?? new Writable();
     this.output = stdout ?? Readable.from([]);
     this.input.on("error", () => undefined);
-    const source = stdio[SOURCE_FD];
-    if (source instanceof Writable) source.on("error", () => undefined).end(LAUNCHER_SOURCE);
     stderr?.on("data", (chunk: Buffer) => {
       this.#lastWords = (this.#lastWords + chunk.toString("utf8")).slice(-WORDS_MAX);
     });

@@ -3,7 +3,7 @@ import { uptime } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import type { FifoSet } from "./fifo-set.js";
 
-/** What a run asks of the launcher; the fields' meaning is in launcher-source.ts. */
+/** What a run asks of the launcher; the fields' meaning is in launcher/request.c. */
 export type RunFields = readonly (string | Uint8Array)[];
 
 const LENGTH_BYTES = 4;

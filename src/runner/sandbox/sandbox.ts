@@ -2,18 +2,24 @@
 // The launcher is what runs inside.
 //
 //   namespace  bubblewrap: user, pid, mount, ipc, uts and net namespaces of its own, and a user of its own on the host; in it,
-//              for each opening of the slot, a cell (warden-source.ts)
+//              for each opening of the slot, a cell (launcher/warden.c)
 //   uid        a user of its own, who reaches no other slot's workspace
 //   container  nothing of its own: the container is the sandbox, and serves one trajectory
 //   none       nothing at all, for a server that may not choose users
 import { constants, readdirSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { launcherCommand, type ProcessLimits } from "./launcher-source.js";
-import { CHANNEL_FOLDER, SLOT_INSIDE, WARDEN_CAPABILITIES } from "./warden-source.js";
+import { launcherCommand, type ProcessLimits } from "./launcher-command.js";
 
 /** The workspace as commands and file tools see it inside a sandbox of their own mounts. */
 const WORKSPACE_INSIDE = "/workspace";
 const RUN_INSIDE = "/run/switchyard";
+/** Where bubblewrap shows the warden the slot's folder; a cell has a /tmp of its own in front of it. */
+const SLOT_INSIDE = "/tmp/slot";
+const CHANNEL_FOLDER = "channel";
+/** What the warden needs, all of it in its own user namespace: to make namespaces and mounts, to bring up lo, to drop this. */
+const WARDEN_CAPABILITIES = ["CAP_SETPCAP", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"];
+/** Inside a namespace the runner's own files are not to be seen: there the launcher is a descriptor, the first after stderr. */
+const LAUNCHER_INSIDE = "/proc/self/fd/3";
 /** Seen inside a namespace sandbox as user and group; the sandbox image gives it a name. */
 const UID_INSIDE = "1000";
 /** Nothing large belongs into /run. */
@@ -30,6 +36,13 @@ export interface SlotLimits extends ProcessLimits {
   readonly scratchBytes: number;
 }
 
+/** The launcher's program, for the runner's own architecture. */
+export interface LauncherFile {
+  readonly path: string;
+  /** Open for as long as the runner lives. */
+  readonly fd: number;
+}
+
 export interface SandboxSpec {
   readonly kind: SandboxKind;
   /** The slot's own folder, which holds `workspace` and `run`. */
@@ -39,7 +52,8 @@ export interface SandboxSpec {
   readonly hidden: readonly string[];
   /** The slot's own user on the host; absent: the runner's. */
   readonly uid?: number;
-  /** The interpreter for the launcher. */
+  readonly launcher: LauncherFile;
+  /** The interpreter for scripts. */
   readonly perl: readonly string[];
   readonly limits: SlotLimits;
 }
@@ -50,6 +64,10 @@ export interface SandboxEntry {
   readonly uid?: number;
   /** Whether the command starts a warden, as the child of what it starts and in a pid namespace of its own. */
   readonly isWrapped: boolean;
+  /** The launcher's program, where it is the first descriptor after stderr. */
+  readonly launcherFd?: number;
+  /** The interpreter for scripts, with what must come before its own arguments. */
+  readonly perl: readonly string[];
   /** Where commands find the workspace. */
   readonly workspace: string;
   /** Where commands find the run folder. */
@@ -71,23 +89,31 @@ export function channelFolder(slotFolder: string): string {
 
 /** How to enter the sandbox with a launcher in it. */
 export function sandboxEntry(spec: SandboxSpec): SandboxEntry {
-  const { kind, perl, limits, folder, uid } = spec;
+  const { kind, launcher, perl, limits, folder, uid } = spec;
   const own = uid === undefined ? {} : { uid };
   if (kind === "namespace") {
-    // Inside, the runner's own files are not to be seen, so the interpreter is the image's.
     const cell = {
       hasNetwork: spec.allowNetwork,
       scratchBytes: limits.scratchBytes,
       runBytes: RUN_BYTES,
       workspaceBytes: limits.workspaceInMemory ? limits.workspaceBytes : 0,
     };
-    const launcher = launcherCommand({ perl: ["perl"], runFolder: RUN_INSIDE, isAlone: true, limits, cell });
-    const command = ["bwrap", ...namespaceArguments(spec), ...launcher];
-    return { command, workspace: WORKSPACE_INSIDE, run: RUN_INSIDE, isWrapped: true, ...own };
+    const inside = launcherCommand({ program: LAUNCHER_INSIDE, runFolder: RUN_INSIDE, isAlone: true, limits, cell });
+    return {
+      command: ["bwrap", ...namespaceArguments(spec), ...inside],
+      launcherFd: launcher.fd,
+      // The runner's own is not to be seen, so it is the image's.
+      perl: ["perl"],
+      workspace: WORKSPACE_INSIDE,
+      run: RUN_INSIDE,
+      isWrapped: true,
+      ...own,
+    };
   }
   // The launcher keeps the runner's user, out of reach of what it starts.
-  const launcher = launcherCommand({ perl, runFolder: runFolder(folder), isAlone: false, limits, ...own });
-  return { command: launcher, workspace: workspaceFolder(folder), run: runFolder(folder), isWrapped: false };
+  const run = runFolder(folder);
+  const command = launcherCommand({ program: launcher.path, runFolder: run, isAlone: false, limits, ...own });
+  return { command, perl, workspace: workspaceFolder(folder), run, isWrapped: false };
 }
 
 function namespaceArguments(spec: SandboxSpec): string[] {

@@ -17,8 +17,6 @@ export const KEEPER_SOURCE = String.raw`
 # the session left.
 sub keep {
   my ($write, $width, $height) = @_;
-  %set_of = @spare = ();
-  close $signals;
   syscall($setsid);
   syscall($prctl, 36, 1, 0, 0, 0);                        # PR_SET_CHILD_SUBREAPER
   syscall($prctl, 4, 1, 0, 0, 0);                         # PR_SET_DUMPABLE: it is weighed like all that the slot has

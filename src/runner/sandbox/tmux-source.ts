@@ -1,5 +1,4 @@
-// What the launcher's children do for the `tmux` tool, in Perl: a function of the launcher's program that is sent along with
-// each request. It runs as the slot's user, in the slot. The slot's user may do all that it does, and undo it.
+// What is done in a slot for the `tmux` tool: a script (script.ts). It runs as the slot's user, in the slot. The slot's user may do all that it does, and undo it.
 //
 // A session is a tmux server of its own, in the folder `own/tmux-N` of the run folder, and above it a keeper: the process that
 // started it, that orphans of it fall to, and that writes its recording. So all that ever ran in the pane stands
@@ -254,7 +253,7 @@ sub stop_server {
   for (1 .. 200) { last unless -e "$place/tape"; pause(0.01) }
 }
 
-return sub {
+sub act {
   my ($action, $number, @more) = @_;
   return start($number, @more) if $action eq 'start';
   use_session($number);
@@ -262,5 +261,8 @@ return sub {
   elsif ($action eq 'capture') { print STDERR tmux('capture-pane', '-p', '-t', $TARGET, $more[0] ? ('-S', '-') : ()) }
   elsif ($action eq 'stream') { stream(@more) }
   else { stop_server(); print STDERR 'stopped' }
-};
+}
+
+close $in;
+exit(eval { act(@ARGV); 1 } ? 0 : fail());
 `;

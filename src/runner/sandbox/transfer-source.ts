@@ -1,4 +1,4 @@
-// The launcher's part in transfers, in Perl: functions of its program. A child of it, as the slot's user, reads or writes
+// What a transfer does in its slot: a script (script.ts). As the slot's user it reads or writes
 // the workspace and says what it finds in records (core/artifacts.ts): a letter, the 32-bit big-endian length of its body,
 // and the body.
 //   R path                                         what was asked for, below the workspace
@@ -8,8 +8,8 @@
 //   O name why                                     left out
 //   F cut                                          the end: `1` when bounds cut something off
 //   X why                                          the end: it could not be done
-// Requests are `transfer`, one of `get`, `list`, `pack` or `put`, the workspace, the path, and numbers; after a `put`
-// come its records, E, D, Z and F, in the same FIFO.
+// Arguments are one of `get`, `list`, `pack` or `put`, the workspace, the path, and numbers; after a `put`
+// come its records, E, D, Z and F, as the script's input.
 // Folders are held open and entered by their descriptors, and below what was asked for no link is followed, so a name that
 // is swapped meanwhile wins nothing.
 import { constants } from "node:fs";
@@ -20,7 +20,7 @@ my $unsent = '';
 my $cut = 0;
 
 sub transfer {
-  my ($in, $work, @fields) = @_;
+  my ($work, @fields) = @_;
   fcntl($work eq 'put' ? $in : \*STDOUT, 1031, 262_144);   # F_SETPIPE_SZ: fewer turns for the same bytes
   my %work = (get => \&get_file, list => \&list_tree, pack => \&pack_tree, put => \&put_tree);
   return 0 if eval { $work{$work}->($in, @fields); say_record('F', $cut); flush_records(); 1 };
@@ -258,4 +258,5 @@ sub next_record {
   my ($letter, $length) = unpack('a1 N', $head);
   return ($letter, read_exactly($in, $length) // die "The upload broke off\n");
 }
+exit(transfer(@ARGV));
 `;

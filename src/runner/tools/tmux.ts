@@ -30,8 +30,7 @@ export async function runTmux(
   if (action.kind === "start") memory.begun += 1;
   const follows = live !== undefined || limits.noOutputTimeoutS > 0;
   const fields = fieldsOf(action, memory, limits, follows);
-  const env = environment(slot);
-  const run = await slot.run(["program", TMUX_SOURCE, slot.workspace, String(env.length), ...env, ...fields]);
+  const run = await slot.run(slot.script(TMUX_SOURCE, environment(slot), fields));
   // Their own timeouts are about what the pane prints, which is on stdout.
   const done = await supervise(run, limits, cancelled, live && onlyStdout(live));
   const failed = failureOf(done, done.stderr.kept().head.toString("utf8"), limits, WORDS);

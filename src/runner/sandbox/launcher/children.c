@@ -1,0 +1,117 @@
+// The launcher's children: one is kept armed, forked and waiting for its request on a FIFO of its own, so that a command costs
+// its caller no fork and no turn of the launcher.
+#include "launcher.h"
+
+enum { CHILDREN_MAX = 256, REMEMBERED = 128 };
+
+static struct child children[CHILDREN_MAX];
+static usize count;
+/** By id, in turns: so many children back a pid is known. */
+static struct { u32 id; int pid; } lately[REMEMBERED];
+static u32 made;
+
+static _Noreturn void live(u32 id, struct set *set) {
+  u64 chld = 1UL << (SIGCHLD - 1);
+  SYS(rt_sigprocmask, 1, &chld, 0, 8);                    // SIG_UNBLOCK
+  SYS(setsid, 0);
+  SYS(prctl, 1, SIGKILL, 0, 0, 0);                        // PR_SET_PDEATHSIG: never left waiting by a dead launcher
+  if (SYS(getppid, 0) != launcher_pid) leave(0);
+  i64 nothing = open_at(AT_FDCWD, "/dev/null", O_RDONLY, 0);
+  SYS(dup3, nothing, 0, 0);
+  SYS(dup3, set->to_stdout, 1, 0);
+  SYS(dup3, set->to_stderr, 2, 0);
+  close_writers(set);
+  SYS(close, set->out);
+  SYS(close, set->err);
+  leave(run_request(id, set));
+}
+
+void arm(void) {
+  i64 error = -EAGAIN;
+  struct set *set = count < CHILDREN_MAX ? take_set(&error) : 0;
+  if (!set) return say(1, "unable ", error_text(error), "\n", (char *)0);
+  u32 id = made + 1;
+  i64 pid = fork_child();
+  if (pid == 0) live(id, set);
+  if (pid < 0) {
+    say(1, "unable ", error_text(pid), "\n", (char *)0);
+    return untake_set(set);
+  }
+  made = id;
+  children[count++] = (struct child){(int)pid, id, set, 0};
+  lately[id % REMEMBERED].id = id;
+  lately[id % REMEMBERED].pid = (int)pid;
+  close_writers(set);
+  char number[24], name[24];
+  say(1, "armed ", decimal(id, number), " ", decimal(set->name, name), "\n", (char *)0);
+}
+
+int is_busy(void) {
+  for (usize i = 0; i < count; i++)
+    if (!children[i].is_lasting) return 1;
+  return 0;
+}
+
+static struct child *find(u32 id) {
+  for (usize i = 0; i < count; i++)
+    if (children[i].id == id) return &children[i];
+  return 0;
+}
+
+int living(u32 id) {
+  struct child *child = find(id);
+  return child ? child->pid : 0;
+}
+
+int pid_of(u32 id) {
+  struct child *child = find(id);
+  if (child) return child->pid;
+  return id && lately[id % REMEMBERED].id == id ? lately[id % REMEMBERED].pid : 0;
+}
+
+int is_child(int pid) {
+  for (usize i = 0; i < count; i++)
+    if (children[i].pid == pid) return 1;
+  return 0;
+}
+
+void become_lasting(u32 id) {
+  struct child *child = find(id);
+  if (child) child->is_lasting = 1;
+}
+
+// Its names, or the size of its buffers, may be such as no command expects.
+static void drop_lasting(struct child *child) {
+  char path[256];
+  static const char *const names[] = {"shell/bash", "shell/words", "shell"};
+  for (int i = 0; i < 3; i++) {
+    set_path(child->set, names[i], path);
+    SYS(unlinkat, AT_FDCWD, path, i == 2 ? AT_REMOVEDIR : 0);
+  }
+  if (lately[child->id % REMEMBERED].id == child->id) lately[child->id % REMEMBERED].id = 0;
+  drop_set(child->set);
+}
+
+static void ended(int pid, int status) {
+  for (usize i = 0; i < count; i++) {
+    if (children[i].pid != pid) continue;
+    struct child child = children[i];
+    children[i] = children[--count];
+    char number[24], how[24], path[256];
+    say(1, "exit ", decimal(child.id, number), " ", decimal((u64)status, how), "\n", (char *)0);
+    set_path(child.set, "command", path);
+    SYS(unlinkat, AT_FDCWD, path, 0);
+    if (child.is_lasting) drop_lasting(&child);
+    else put_back_set(child.set);
+    return;
+  }
+}
+
+void reap(void) {
+  for (;;) {
+    int status;
+    i64 pid = SYS(wait4, -1, &status, 1, 0);              // WNOHANG
+    if (pid <= 0) return;
+    ended((int)pid, status & 0xffff);
+  }
+}

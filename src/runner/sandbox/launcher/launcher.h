@@ -1,0 +1,120 @@
+// What the parts of the launcher know of each other; main.c tells what it is.
+#pragma once
+#include "system.h"
+
+// ---- base.c: memory, text, the last word
+
+void *memset(void *to, int byte, usize length);
+
+struct text { char *at; usize length; };
+
+/** Never fails: without memory the program ends. Zeroed; whole pages, so not for crumbs. */
+void *pages(usize bytes);
+void pages_free(void *at, usize bytes);
+usize length_of(const char *text);
+int same(const char *a, const char *b);
+int starts_with(const char *text, const char *beginning);
+/** Decimal; 0 where there is none. */
+u64 number_of(const char *text);
+/** Appends the texts, up to a null, to what is at `out`, cut at `size`; returns the end. */
+char *join(char *out, usize size, ...);
+char *decimal(u64 number, char out[24]);
+const char *error_text(i64 error);
+/** The whole of it, or what kept it from being written, negative. */
+i64 write_all(int fd, const void *bytes, usize length);
+/** 1, or 0 at the end or an error before that. */
+int read_exactly(int fd, void *bytes, usize length);
+void say(int fd, ...);
+/** Says the texts, up to a null, on stderr, and ends. */
+_Noreturn void die(const char *what, ...);
+_Noreturn void leave(int code);
+/** As fork(2). */
+i64 fork_child(void);
+/** Calls it with each name in the folder that is a number; what went wrong, negative. */
+i64 each_number(int folder, void (*visit)(u64 number, void *with), void *with);
+i64 open_at(int folder, const char *path, int flags, u32 mode);
+int is_regular(int fd);
+
+// ---- main.c: what it was started with
+
+struct settings {
+  /** The run folder, where the FIFOs are. */
+  const char *run;
+  /** Whether every process that can be seen is the slot's. */
+  int is_alone;
+  /** The user that everything runs as which is started; 0: the launcher's own. */
+  u32 uid;
+  u64 processes, open_files, file_bytes;
+};
+
+extern struct settings settings;
+/** The launcher's own pid. */
+extern int launcher_pid;
+/** Whom orphans are given to. */
+extern int adopter;
+/** For good: real, effective and saved ids. 1 when it is done. */
+int become_user(void);
+
+// ---- sets.c: FIFOs
+
+struct set {
+  u32 name;
+  /** Ours, for as long as the set is used; -1: not open. */
+  int in, out, err;
+  /** What a child gets. */
+  int to_stdout, to_stderr;
+};
+
+/** One with nothing in it and its writers open; null and `*error` when there is none to be had. */
+struct set *take_set(i64 *error);
+/** It was not used after all. */
+void untake_set(struct set *set);
+/** Of a child that has ended. */
+void put_back_set(struct set *set);
+/** Not to be used again. */
+void drop_set(struct set *set);
+void close_writers(struct set *set);
+void set_path(const struct set *set, const char *ending, char out[256]);
+
+// ---- children.c: armed and at work
+
+struct child { int pid; u32 id; struct set *set; int is_lasting; };
+
+void arm(void);
+void reap(void);
+/** Whether a child is armed or at work on a request. */
+int is_busy(void);
+void become_lasting(u32 id);
+/** Its pid, as long as it has not been reaped; else 0. */
+int living(u32 id);
+/** Also of one that ended lately. */
+int pid_of(u32 id);
+/** Whether a child of ours has this pid, and has not been reaped. */
+int is_child(int pid);
+
+// ---- request.c, files.c: a child's one request
+
+/** Its exit code, unless it becomes another program. */
+int run_request(u32 id, struct set *set);
+int read_file(struct text *fields, usize count);
+int write_file(struct text *fields, usize count);
+
+// ---- processes.c, killing.c
+
+struct process { int pid, parent, session; u64 start, threads; };
+struct table { struct process *all; usize count, room; };
+
+/** Of all that can be seen and lives, by ascending pid; read anew at each call. */
+struct table *processes(void);
+const struct process *find_process(const struct table *table, int pid);
+/** The ancestor that is a child of the launcher, or an orphan born after it; 0 when the process is not below it. */
+int root_of(const struct table *table, int pid);
+
+/** All that the child started since, or all that is in the slot for `id` 0; see main.c. */
+void kill_call(u32 id, u64 since, u32 shell_id);
+
+// ---- weight.c, warden.c
+
+void weigh(void);
+/** Returns in a cell only. */
+void keep_cells(char **numbers);
