@@ -53,9 +53,12 @@ static void close_inherited(void) {
 /** `arguments` is where lists of processes take a program's name from. */
 static void take_name(const char *name, char **arguments) {
   SYS(prctl, PR_SET_NAME, name, 0, 0, 0);
-  char *at = arguments[0], *end = at;
-  for (char **each = arguments; *each; each++)
-    if (*each == end) end += length_of(*each) + 1;
+  static char *end;
+  char *at = arguments[0];
+  if (!end) {
+    end = at;
+    for (char **each = arguments; *each; each++) end += length_of(*each) + 1;
+  }
   for (; *name && at < end - 1; name++) *at++ = *name;
   while (at < end) *at++ = 0;
 }
