@@ -136,9 +136,11 @@ test("code in a slot sees neither the other slots, nor the runner, nor the Docke
     "cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' | grep -E 'NONCE|SECRET|SWITCHYARD'",
   );
   assert.equal(environments.output, "");
-  // Of the container's volumes only the slot's own two folders.
+  // Of the container's volumes only the slot's own two folders, and what both lie in, below a /tmp that nothing takes away.
   const mounts = await stream.bash("grep /docker/volumes/ /proc/self/mountinfo | cut -d' ' -f5 | sort");
-  assert.equal(mounts.output, "/run/switchyard\n/workspace");
+  assert.equal(mounts.output, "/run/switchyard\n/tmp/slot\n/workspace");
+  const uncovered = await stream.bash("unshare -Urm sh -c 'umount /tmp || umount -l /tmp; ls /tmp/slot; echo over'");
+  assert.match(uncovered.output, /umount: .*\n[^]*cannot access '\/tmp\/slot'[^]*/);
   // Nothing of the runner's link is inherited either: the three of a call, and the one that ls opens.
   assert.equal((await stream.bash("ls /proc/self/fd | wc -l")).output, "4");
 });
