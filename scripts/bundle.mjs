@@ -1,7 +1,16 @@
 // What the build makes one file of: the runner, which has to start in any image, and dockerode, so that installing the
 // package compiles nothing (dockerode's ssh2, which we do not use, would build two native add-ons).
 // Beside them the licences of all that is in there, which their owners want to go along.
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 
 /** It is CommonJS, and asks for what Node gives such modules. */

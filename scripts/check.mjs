@@ -1,7 +1,7 @@
 // `npm run check`: everything that can be said about the code without running it. Every step runs, each prints one
 // line, and the output of those that failed follows it. Exit 1 when any failed.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { filesIn, prepare, root } from "./prepare.mjs";
@@ -17,6 +17,7 @@ const steps = [
   ["proto lint", () => run("buf", "lint")],
   ["proto breaking", protoBreaking],
   ["generated code", generatedCode],
+  ["compiled launcher", compiledLauncher],
   ["generated docs", () => run("node", "--import", "tsx", "scripts/config-docs.ts", "--check")],
 ];
 
@@ -86,6 +87,20 @@ function protoBase() {
     base = dirty ? head : commit("HEAD^");
   }
   return base && run("git", "ls-tree", base, "proto/", "buf.yaml").stdout.split("\n").length > 2 ? base : undefined;
+}
+
+/** The committed launchers must be what their sources say, to the byte where the compilers are those that made them. */
+function compiledLauncher() {
+  const folder = join(root, "src/runner/sandbox/launcher");
+  const compilers = run("scripts/build-launcher", "--compilers");
+  if (!compilers.ok) return { ...compilers, ok: !process.env.CI, skipped: "it needs gcc and gcc-aarch64-linux-gnu" };
+  const made = run("scripts/build-launcher", scratch);
+  if (!made.ok || compilers.stdout !== readFileSync(join(folder, "compilers.txt"), "utf8")) return made;
+  const bin = join(folder, "bin");
+  const stale = readdirSync(bin).filter(
+    (name) => !readFileSync(join(scratch, name)).equals(readFileSync(join(bin, name))),
+  );
+  return { ok: stale.length === 0, output: `stale in ${bin} (scripts/build-launcher): ${stale.join(", ")}` };
 }
 
 /** src/gen must be what `npm run generate` makes. */
