@@ -1,7 +1,8 @@
 // `npm test`: node scripts/test.mjs SUITE... [--only=WORD,WORD] [flags for node --test]. A suite is a folder of test/; its
 // *.test.ts files, with --only those whose name has a word of it, run under Node's own test runner: in a pure suite as many
 // at once as there are processors, else two at once, since they wait most of their time; some attacks run alone.
-// A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures.
+// A suite that cannot run here says so and is left out; where CI is set, that and a skipped test are failures. What failed
+// stands at the end, before the verdicts of the suites.
 // SUITE_SIZE=whole runs every attack at every isolation level, and every fault and the random scripts at full size.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -9,6 +10,7 @@ import { availableParallelism, constants, tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { attackTable } from "./attack-table.mjs";
+import { failedSection } from "./failed-tests.mjs";
 import { filesIn, prepare, root } from "./prepare.mjs";
 
 const PURE = new Set(["unit", "sim"]);
@@ -36,11 +38,15 @@ const only = given
   ?.slice("--only=".length)
   .split(",") ?? [""];
 
+// What the runs write beside their report.
+const records = mkdtempSync(join(tmpdir(), "switchyard-tests-"));
 try {
   await main();
 } catch (error) {
   console.error(`test: ${error.message}`);
   process.exitCode = 1;
+} finally {
+  rmSync(records, { recursive: true });
 }
 
 async function main() {
@@ -49,7 +55,7 @@ async function main() {
   // The pure ones run the sources as they stand.
   await prepare({ build: suites.every((suite) => PURE.has(suite)) ? "never" : "stale" });
   const totals = new Map();
-  const lines = [];
+  const [lines, failures] = [[], []];
   for (const suite of suites) {
     const obstacle = await obstacleTo(suite);
     if (obstacle !== undefined) {
@@ -58,7 +64,8 @@ async function main() {
       continue;
     }
     const begin = performance.now();
-    const { code, counts } = suite === "adversarial" ? await runAttacks() : await runSuite(suite);
+    const { code, counts, failed } = suite === "adversarial" ? await runAttacks() : await runSuite(suite);
+    failures.push(...failed.map((failure) => ({ suite, ...failure })));
     const seconds = Math.round((performance.now() - begin) / 1000);
     const skipped = mustRun && (counts.get("skipped") ?? 0) > 0;
     for (const [name, count] of counts) totals.set(name, (totals.get(name) ?? 0) + count);
@@ -68,6 +75,7 @@ async function main() {
     if (code !== 0) verdict = `FAILED (exit ${code})`;
     lines.push(`${suite}: ${verdict} in ${seconds} s: ${spell(counts)}`);
   }
+  if (failures.length > 0) console.log(`\n${failedSection(failures)}`);
   console.log(`\n${lines.join("\n")}\nall suites: ${spell(totals)}`);
 }
 
@@ -77,12 +85,9 @@ function spell(counts) {
 
 /** The suite, and after it what each attack came to. */
 async function runAttacks() {
-  const folder = mkdtempSync(join(tmpdir(), "switchyard-attacks-"));
-  const log = join(folder, "rows");
+  const log = join(records, "attacks");
   const result = await runSuite("adversarial", { ATTACK_LOG: log });
-  const rows = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
-  rmSync(folder, { recursive: true });
-  console.log(`\n${attackTable(rows.map((row) => JSON.parse(row)))}`);
+  console.log(`\n${attackTable(recordsOf(log))}`);
   return result;
 }
 
@@ -98,26 +103,38 @@ async function runSuite(suite, settings = {}) {
     { files: files.filter(isAlone), concurrency: 1 },
   ];
   let code = 0;
+  const failed = [];
   const counts = new Map();
   for (const part of parts.filter((each) => each.files.length > 0)) {
     const result = await runFiles(suite, part, settings);
     code ||= result.code;
+    failed.push(...result.failed);
     for (const [name, count] of result.counts) counts.set(name, (counts.get(name) ?? 0) + count);
   }
-  return { code, counts };
+  return { code, counts, failed };
 }
 
-function runFiles(suite, { files, concurrency }, settings) {
+async function runFiles(suite, { files, concurrency }, settings) {
   const timeoutMs = LONG[suite] ?? TEST_TIMEOUT_MS;
+  const failures = join(records, "failed");
   const command = [
-    ...["--import", "tsx", "--enable-source-maps", "--test", "--test-reporter=spec"],
+    ...["--import", "tsx", "--enable-source-maps", "--test"],
+    ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
+    ...["--test-reporter=./scripts/failed-tests.mjs", `--test-reporter-destination=${failures}`],
     ...[`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`],
     ...flags,
     ...files.map((file) => relative(root, file)),
   ];
   const env = { ...process.env, ...settings, ...(process.stdout.isTTY && { FORCE_COLOR: "1" }) };
   const child = spawn(process.execPath, command, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
-  return watch(child);
+  const result = await watch(child);
+  return { ...result, failed: recordsOf(failures) };
+}
+
+/** A line of JSON each; none where nobody wrote any. */
+function recordsOf(file) {
+  const text = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
+  return text === "" ? [] : text.split("\n").map((line) => JSON.parse(line));
 }
 
 function isWanted(file) {

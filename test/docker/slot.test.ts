@@ -78,7 +78,10 @@ test("after a cancel everything that the call started is dead", async (t) => {
   const live = await startDocker(t, ONE_SLOT);
   const container = await onlyContainerOf(live.instance);
   const stream = await live.open({ trajectoryId: "a" });
-  const running = stream.bash("env -i setsid -f sleep 901; sleep 902", { uniqId: "long" });
+  const running = stream.bash("env -i setsid -f sleep 901; sleep 902", {
+    uniqId: "long",
+    timeout: { seconds: 600n, nanos: 0 },
+  });
   await eventually("both sleep", async () => (await countProcesses(container, /^sleep 90/)) === 2);
   stream.send({ $case: "cancel", value: { uniqId: "long" } });
   assert.equal((await running).status, CallStatus.CALL_STATUS_CANCELLED);

@@ -122,7 +122,7 @@ export async function checkRoundTrip(t: TestContext, address: string): Promise<v
     await refusal(client.writeArtifact(trajectory, "again", archive, { kind: "tar.gz" })),
     /"out" is a link/,
   );
-  // A refused upload may have made its folder by then, or not.
+  // The refusal may have come before the slot had made the folder.
   await bash(trajectory, "rm -r tree/out tree/fifo tree/socket tree/bad*; rm -rf again");
   const whole = await bytesOf(client.archiveArtifacts(trajectory, "tree"));
   const written = await client.writeArtifact(trajectory, "made/again", whole, { kind: "tar.gz" });

@@ -8,6 +8,8 @@ import type { TrajectoryClient } from "./trajectory-client.js";
 
 const OK = CallStatus.CALL_STATUS_OK;
 const NONZERO = CallStatus.CALL_STATUS_NONZERO_EXIT;
+/** What `timeouts.max_s` is unless configured. */
+const TIMEOUT_S_MAX = 600;
 
 export class Session {
   private constructor(readonly stream: TrajectoryClient) {}
@@ -156,7 +158,8 @@ export const STATEFUL_CHECKS: Readonly<Record<string, Check>> = {
   "a cancel does the same as a timeout": async (session) => {
     const word = uniqueSleep();
     await session.run("X=kept");
-    const running = session.run(`echo partial; sleep ${word}; touch unreached`, undefined, "long");
+    // However long the machine takes to come to the cancel.
+    const running = session.run(`echo partial; sleep ${word}; touch unreached`, TIMEOUT_S_MAX, "long");
     await livingAre(word, 1);
     session.stream.send({ $case: "cancel", value: { uniqId: "long" } });
     const result = await running;

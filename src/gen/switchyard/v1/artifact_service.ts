@@ -1835,7 +1835,7 @@ export const ArtifactServiceService = {
   /**
    * Writes one file, or unpacks a tar into a folder, such as to seed a workspace. The first message MUST be `header`, the
    * others `data`. Folders on the way are made. What is there already under a name is replaced if it is no folder.
-   * Members are written as they come, so an upload that fails leaves those that came before, and a part of the last.
+   * Members are written as they come, so an upload that fails may leave some of those before, and a part of one.
    *
    * An archive is read as ustar, pax or GNU tar. A member is refused, and the upload ends with ARCHIVE_REFUSED and its name,
    * if its name is absolute, has a `..`, is not UTF-8 or too long; if it is a link that leads out of the folder that is
@@ -1889,7 +1889,7 @@ export interface ArtifactServiceServer extends UntypedServiceImplementation {
   /**
    * Writes one file, or unpacks a tar into a folder, such as to seed a workspace. The first message MUST be `header`, the
    * others `data`. Folders on the way are made. What is there already under a name is replaced if it is no folder.
-   * Members are written as they come, so an upload that fails leaves those that came before, and a part of the last.
+   * Members are written as they come, so an upload that fails may leave some of those before, and a part of one.
    *
    * An archive is read as ustar, pax or GNU tar. A member is refused, and the upload ends with ARCHIVE_REFUSED and its name,
    * if its name is absolute, has a `..`, is not UTF-8 or too long; if it is a link that leads out of the folder that is
@@ -1964,7 +1964,7 @@ export interface ArtifactServiceClient extends Client {
   /**
    * Writes one file, or unpacks a tar into a folder, such as to seed a workspace. The first message MUST be `header`, the
    * others `data`. Folders on the way are made. What is there already under a name is replaced if it is no folder.
-   * Members are written as they come, so an upload that fails leaves those that came before, and a part of the last.
+   * Members are written as they come, so an upload that fails may leave some of those before, and a part of one.
    *
    * An archive is read as ustar, pax or GNU tar. A member is refused, and the upload ends with ARCHIVE_REFUSED and its name,
    * if its name is absolute, has a `..`, is not UTF-8 or too long; if it is a link that leads out of the folder that is
