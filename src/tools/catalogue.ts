@@ -1,6 +1,6 @@
 // All tools of a server: which there are, and what a call of one becomes before it may run.
 import type { Call } from "../core/call.js";
-import type { JsonObject } from "../core/json.js";
+import { type JsonObject, type JsonValue, ownValue } from "../core/json.js";
 import type { Operation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
 import { ArgumentReader, InvalidArguments } from "./arguments.js";
@@ -37,13 +37,11 @@ export function completeOutcome(
   { isolation, networkIsolated }: Surroundings,
   { queueMs, slotGeneration }: Pick<Outcome, "queueMs" | "slotGeneration">,
 ): Outcome {
-  const metadata = {
-    ...planned,
-    ...outcome.metadata,
-    sandboxed: isolation !== "none",
-    isolation,
-    network_isolated: networkIsolated,
-  };
+  const metadata: { [key: string]: JsonValue } = { ...planned };
+  for (const key of Object.keys(outcome.metadata)) metadata[key] = ownValue(outcome.metadata, key) ?? null;
+  metadata.sandboxed = isolation !== "none";
+  metadata.isolation = isolation;
+  metadata.network_isolated = networkIsolated;
   return { ...outcome, metadata, queueMs, slotGeneration };
 }
 
