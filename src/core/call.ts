@@ -1,6 +1,6 @@
 // One tool call as the rest of the server sees it, after grpc/ has checked the frame and before any tool has looked
 // at its arguments. Nothing here knows gRPC.
-import { createHash } from "node:crypto";
+import crypto from "node:crypto";
 import { canonicalJson, type JsonObject } from "./json.js";
 import type { TraceParent } from "./trace.js";
 
@@ -31,5 +31,11 @@ export interface Call {
 /** SHA-256 (hex) of the canonical JSON of name, arguments and timeout: two calls with one digest are the same call. */
 export function callDigest(call: Call): string {
   const identity = { name: call.tool, arguments: call.arguments, timeout: call.timeoutS ?? null };
-  return createHash("sha256").update(canonicalJson(identity)).digest("hex");
+  return sha256(canonicalJson(identity));
 }
+
+/** In one step where Node can (from 20.12 on), which costs half. */
+const sha256: (text: string) => string =
+  typeof crypto.hash === "function"
+    ? (text) => crypto.hash("sha256", text)
+    : (text) => crypto.createHash("sha256").update(text).digest("hex");

@@ -35,6 +35,8 @@ interface LinkEvents<In> {
 }
 
 const STALE_MAX = 10_000;
+/** How long what nobody waits for may wait for the next frame, in milliseconds. */
+const SOON_MS = 20;
 
 /** What arrived is too long for a frame, or cannot be decoded as one. */
 export class NotAFrame extends Error {}
@@ -47,6 +49,7 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   #epoch: number;
   /** Frames that wait for the next one. */
   readonly #held: Buffer[] = [];
+  #soon: NodeJS.Timeout | undefined;
   readonly #scanner: MarkerScanner;
   #frames: FrameReader;
 
@@ -93,13 +96,16 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   }
 
   /**
-   * As send, for what nobody waits for: goes out with the next frame, or by itself after two turns of the event loop, so
-   * that it wakes the other end less often. What is sent at the end of this turn, such as a batch, is the next frame.
+   * As send, for what nobody waits for: goes out with the next frame, or by itself a moment later, so that it wakes the
+   * other end, and what lies between, less often.
    */
   sendSoon(frame: Out): void {
     if (this.#closed) return;
     this.#held.push(encodeFrame(this.codec.encode(frame), this.#epoch));
-    if (this.#held.length === 1) setImmediate(() => setImmediate(() => this.#flush()));
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#flush();
+    }, SOON_MS);
   }
 
   close(): void {
@@ -175,6 +181,7 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   #close(error?: Error): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#soon);
     this.input.destroy();
     this.output.destroy();
     this.emit("closed", error);

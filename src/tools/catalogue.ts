@@ -1,6 +1,6 @@
 // All tools of a server: which there are, and what a call of one becomes before it may run.
 import type { Call } from "../core/call.js";
-import type { JsonObject } from "../core/json.js";
+import type { JsonObject, JsonValue } from "../core/json.js";
 import type { Operation } from "../core/operation.js";
 import { failedOutcome, type Outcome } from "../core/outcome.js";
 import { ArgumentReader, InvalidArguments } from "./arguments.js";
@@ -30,21 +30,37 @@ export interface SandboxPlan {
   readonly needsSandbox?: string;
 }
 
-/** The runner's outcome with the metadata that the tool's contract promises, and what only the server knows of the call. */
+/**
+ * The runner's outcome with the metadata that the tool's contract promises, and what only the server knows of the call. A
+ * `__proto__` that a runner put among it is no part of what comes out.
+ */
 export function completeOutcome(
   outcome: Outcome,
   planned: JsonObject,
   { isolation, networkIsolated }: Surroundings,
   { queueMs, slotGeneration }: Pick<Outcome, "queueMs" | "slotGeneration">,
 ): Outcome {
-  const metadata = {
-    ...planned,
-    ...outcome.metadata,
-    sandboxed: isolation !== "none",
+  const sandboxed = isolation !== "none";
+  const metadata = Object.assign({}, planned, outcome.metadata, {
+    sandboxed,
     isolation,
     network_isolated: networkIsolated,
+  });
+  const { status, output, error, outputBytes, truncated, execMs, exitCode, signal } = outcome;
+  const complete: { -readonly [Field in keyof Outcome]: Outcome[Field] } = {
+    status,
+    output,
+    error,
+    metadata,
+    outputBytes,
+    truncated,
+    queueMs,
+    execMs,
+    slotGeneration,
   };
-  return { ...outcome, metadata, queueMs, slotGeneration };
+  if (exitCode !== undefined) complete.exitCode = exitCode;
+  if (signal !== undefined) complete.signal = signal;
+  return complete;
 }
 
 /** A call that is for an external server, which gets the arguments as the model wrote them. */
@@ -85,7 +101,7 @@ export interface ListedTool extends ToolDescription {
   readonly promptText: string;
 }
 
-const NEEDS_SANDBOX = { needsSandbox: "policy.require_stateful_sandbox is on, but the slot has no sandbox" };
+const NEEDS_SANDBOX = "policy.require_stateful_sandbox is on, but the slot has no sandbox";
 
 export class Catalogue {
   readonly #tools: ReadonlyMap<string, Tool>;
@@ -137,8 +153,12 @@ export class Catalogue {
       const { operation, isCommand, isStateful = false, timeoutDefaultS = 0 } = planned;
       const timeoutS = timeoutOf(call, Math.max(poolDefaultS, timeoutDefaultS), this.options.timeouts);
       const needsSandbox = isStateful && this.options.requireStatefulSandbox === true;
-      const metadata = { ...planned.metadata, ...named(args.ignored), ...(isCommand && { timeout: timeoutS }) };
-      return { kind: "sandbox", plan: { operation, timeoutS, metadata, ...(needsSandbox && NEEDS_SANDBOX) } };
+      const metadata: { [key: string]: JsonValue } = Object.assign({}, planned.metadata);
+      const { ignored } = args;
+      if (ignored.length > 0) metadata.ignored_arguments = ignored;
+      if (isCommand) metadata.timeout = timeoutS;
+      const plan = { operation, timeoutS, metadata };
+      return { kind: "sandbox", plan: needsSandbox ? { ...plan, needsSandbox: NEEDS_SANDBOX } : plan };
     } catch (error) {
       if (!(error instanceof InvalidArguments)) throw error;
       return done(failedOutcome("INVALID", error.message));
@@ -152,8 +172,4 @@ function unknown(call: Call): Plan {
 
 function done(outcome: Outcome): Plan {
   return { kind: "done", outcome };
-}
-
-function named(ignored: readonly string[]): JsonObject {
-  return ignored.length > 0 ? { ignored_arguments: ignored } : {};
 }

@@ -207,10 +207,24 @@ export class TrajectoryCalls {
       entry.state = "running";
       this.activity.started();
     };
-    const common = { uniqId, queueTimeoutS, slotGeneration, trace, onStarted, settle };
-    if (planned.kind === "external") return this.#external.push({ ...common, plan: planned.plan });
+    if (planned.kind === "external") {
+      const { plan } = planned;
+      return this.#external.push({ uniqId, queueTimeoutS, slotGeneration, trace, onStarted, settle, plan });
+    }
     const output = call.streamOutput && forStream ? this.output.sinkOf(uniqId) : undefined;
-    this.#queue.push({ ...common, plan: planned.plan, digest, forStream, output, noOutputTimeoutS });
+    this.#queue.push({
+      uniqId,
+      digest,
+      forStream,
+      plan: planned.plan,
+      queueTimeoutS,
+      noOutputTimeoutS,
+      slotGeneration,
+      output,
+      trace,
+      onStarted,
+      settle,
+    });
   }
 
   #follow(call: Call, tool: string, planned: Plan): CallTrace | undefined {

@@ -146,9 +146,9 @@ export class Peer {
     return taken.map(({ value }) => value as Values[K]);
   }
 
-  /** Acknowledgements go out with the next frame, or two turns later. */
+  /** Acknowledgements go out together with the next frame, or a moment later. Waits for the first. */
   async acknowledged(): Promise<Values["acknowledge"][]> {
-    for (let turn = 0; turn < 3; turn += 1) await settled();
+    while (!this.heard.some(({ $case }) => $case === "acknowledge")) await settled();
     return this.take("acknowledge");
   }
 

@@ -36,7 +36,11 @@ export async function runStateful(
 function finishedOf(supervised: Supervised, limits: Limits): Finished {
   const { stdout, stderr } = supervised;
   const { text, truncated } = outputText(stdout, stderr, limits.charsMax);
-  return { ...endOf(supervised, limits), output: text, outputBytes: stdout.bytes + stderr.bytes, truncated };
+  return Object.assign(endOf(supervised, limits), {
+    output: text,
+    outputBytes: stdout.bytes + stderr.bytes,
+    truncated,
+  });
 }
 
 /** `NAME=value` each. */
@@ -67,8 +71,8 @@ function endOf({ endedFor, waitStatus }: Supervised, limits: Limits): Finished {
     return { ...finishedWith("SIGNALED", `Killed by ${name}`), signal: name };
   }
   const exitCode = waitStatus >> 8;
-  if (exitCode === 0) return { ...finishedWith("OK", ""), exitCode };
-  return { ...finishedWith("NONZERO_EXIT", `Exit code: ${exitCode}`), exitCode };
+  const end = exitCode === 0 ? finishedWith("OK", "") : finishedWith("NONZERO_EXIT", `Exit code: ${exitCode}`);
+  return Object.assign(end, { exitCode });
 }
 
 function signalName(number: number): string {

@@ -16,9 +16,9 @@ export interface Supervised {
   readonly stdout: OutputCollector;
   readonly stderr: OutputCollector;
   /** As waitpid(2) gives it; absent when the sandbox died under the run. */
-  readonly waitStatus?: number;
+  readonly waitStatus: number | undefined;
   /** Why we ended it; absent when it ended by itself. */
-  readonly endedFor?: EndReason;
+  readonly endedFor: EndReason | undefined;
 }
 
 /** Who takes what the run writes, as it comes. */
@@ -83,7 +83,7 @@ export async function supervise(
   const open = [run.stdout, run.stderr].filter(({ isAtEnd }) => !isAtEnd);
   if (open.length > 0) await firstOf(Promise.all(open.map((output) => output.ended())), DRAIN_MS);
   collecting = false;
-  return { stdout, stderr, ...(waitStatus !== undefined && { waitStatus }), ...(endedFor && { endedFor }) };
+  return { stdout, stderr, waitStatus, endedFor };
 }
 
 function isAbortReason(reason: unknown): reason is AbortReason {
