@@ -80,10 +80,10 @@ export class Launcher {
     const armed = this.#armed.takeReady() ?? (await this.#takeArmed());
     const run = this.#begin(armed);
     // What it starts is told by its birth from what was there before; measured here, as the launcher may lag behind.
-    const since = ticksSinceBoot();
+    const sinceMs = performance.now();
     youngRuns.add(run);
     armed.set.send(requestOf(armed.id, fields));
-    return { ...run, kill: () => this.#kill(`kill ${armed.id} ${since}`, armed.id) };
+    return { ...run, kill: () => this.#kill(`kill ${armed.id} ${since(sinceMs)}`, armed.id) };
   }
 
   /** As `run`, for a process that outlives calls, and works for those that are lent. */
@@ -109,8 +109,8 @@ export class Launcher {
     const { id, set } = armed;
     const run = this.#begin(armed);
     for (const pipe of [run.stdout, run.stderr]) pipe.follow();
-    const since = ticksSinceBoot();
-    const kill = (lasting: string) => this.#kill(`kill ${id} ${since} ${lasting}`, id);
+    const sinceMs = performance.now();
+    const kill = (lasting: string) => this.#kill(`kill ${id} ${since(sinceMs)} ${lasting}`, id);
     // Once the child has ended the set may be another's.
     const giveBack = () => {
       if (this.#ends.has(id)) set.send(requestOf(id, ["done"]));
@@ -253,6 +253,11 @@ export class Launcher {
     // What was written may still lie in the FIFOs.
     setTimeout(() => this.#lingering.endAll(), LAST_LINES_MS);
   }
+}
+
+/** As the launcher is told when a run began. */
+function since(sinceMs: number): number {
+  return ticksSinceBoot(performance.now() - sinceMs);
 }
 
 function settle<T>(waiting: Map<string, (value: T) => void>, id: string, value: T): void {

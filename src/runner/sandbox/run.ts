@@ -87,7 +87,7 @@ export function requestOf(id: string, fields: RunFields): Buffer {
   return request;
 }
 
-/** In the hundredths of a second in which /proc tells when a process began. */
-export function ticksSinceBoot(): number {
-  return Math.floor(uptime() * 100);
+/** A moment that lies so many milliseconds back, in the hundredths of a second since boot in which /proc tells when a process began. */
+export function ticksSinceBoot(agoMs: number): number {
+  return Math.floor(uptime() * 100 - agoMs / 10);
 }

@@ -7,9 +7,9 @@ export interface YoungRun {
   readonly stderr: Output;
 }
 
-/** For each that there is, in milliseconds. */
-const PATIENCE_MS = 4;
-const LOOK_MS = 4;
+/** For each that there is, in milliseconds: longer than a shell takes to start, as following costs the call that much again. */
+const PATIENCE_MS = 12;
+const LOOK_MS = 6;
 
 class YoungRuns {
   /** When each began; the oldest first. */
