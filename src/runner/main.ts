@@ -5,9 +5,10 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { removeTree } from "../core/remove-tree.js";
-import { RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
+import { type RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { Link } from "../link/link.js";
+import { encodeRunnerFrame } from "../link/output-frame.js";
 import { Runner } from "./runner.js";
 
 /** What a slot on the host itself may see of it; everything else is the operator's own. */
@@ -37,7 +38,7 @@ mkdirSync(slotsFolder, { recursive: true, mode: 0o711 });
 // process.stdout would block the whole loop while the server is slow to read.
 const output = new Socket({ fd: 1, readable: false, writable: true });
 const codec = {
-  encode: (frame: RunnerFrame) => RunnerFrame.encode(frame).finish(),
+  encode: encodeRunnerFrame,
   decode: (bytes: Uint8Array) => ServerFrame.decode(bytes),
   bytesMax: SERVER_FRAME_BYTES_MAX,
 };
