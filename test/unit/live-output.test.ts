@@ -96,7 +96,11 @@ describe("live output", () => {
     );
     sent();
     pull(2 * OUTPUT_CHUNK_BYTES - 1);
-    assert.deepEqual(sent(), [`stdout ${OUTPUT_WINDOW_BYTES}+${OUTPUT_CHUNK_BYTES}`], "one piece has left, and not all of the next");
+    assert.deepEqual(
+      sent(),
+      [`stdout ${OUTPUT_WINDOW_BYTES}+${OUTPUT_CHUNK_BYTES}`],
+      "one piece has left, and not all of the next",
+    );
     const small = setUp();
     for (let round = 0; round < 100; round += 1) {
       small.push(1);
