@@ -58,8 +58,7 @@ export class OutputIntake {
     this.#next[channel] = end;
     const held: Held = { channel, end, bytes: data.length, taken: false };
     this.#held.push(held);
-    // Copied: a frame is a view of the chunk that it came in.
-    this.sink({ channel, offset: from, data: Buffer.from(data), missing, taken: () => this.#taken(held, seq) });
+    this.sink({ channel, offset: from, data, missing, taken: () => this.#taken(held, seq) });
     return true;
   }
 

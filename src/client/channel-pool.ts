@@ -6,6 +6,9 @@ import type { Backoff } from "./backoff.js";
 import type { Acquaintance } from "./retrying.js";
 import type { Security } from "./security.js";
 
+/** On its way to a stream, and to all of a connection. HTTP/2's own 64 KiB would make each wait for all who read beside it. */
+const WINDOW_BYTES = 1024 * 1024;
+
 export interface ChannelPoolOptions {
   readonly address: string;
   readonly security: Security;
@@ -84,6 +87,7 @@ export class ChannelPool implements Acquaintance {
       "grpc.initial_reconnect_backoff_ms": backoff.initialMs,
       "grpc.max_reconnect_backoff_ms": backoff.maxMs,
       "grpc.enable_retries": 0,
+      "grpc-node.flow_control_window": WINDOW_BYTES,
     };
     const member = { client: new Client(address, security.credentials, options), streams: 0, suspect: false };
     this.#members.add(member);

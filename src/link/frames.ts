@@ -2,7 +2,7 @@
 // server that the link belongs to, and the length again. Two servers may write into one runner's input for a moment, one
 // of them stopped long ago: whatever of theirs is mixed up misses its own trailer (another frame's may stand in its place,
 // but not one of the same length), and whole frames of the older one are told by their epoch.
-// Invariant: what the reader holds is bounded by one frame of `bytesMax` and one chunk.
+// Invariant: what the reader holds is bounded by twice a frame of `bytesMax`, and by a few times what has come of it.
 
 /** A frame from a runner: a result of `output.chars_max` characters at 4 bytes each, or a file as base64, with room. */
 export const RUNNER_FRAME_BYTES_MAX = 8 * 1024 * 1024;
@@ -16,75 +16,106 @@ const EPOCH_BYTES = 6;
 const LAST_BYTE = 0xa5;
 const LENGTH_BYTES = 4;
 const TRAILER_BYTES = EPOCH_BYTES + LENGTH_BYTES + 1;
+/** Memory for a frame that comes in pieces, at first: any piece of output, and most results. */
+const HELD_BYTES_FIRST = 512 * 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export interface TaggedBody {
   readonly epoch: number;
   readonly body: Buffer;
 }
 
-export function encodeFrame(body: Uint8Array, epoch: number): Buffer {
+/** The frame of a message. One that comes in parts, one after the other, is put together in its frame and nowhere before. */
+export function encodeFrame(message: Uint8Array | readonly Uint8Array[], epoch: number): Buffer {
+  const parts = message instanceof Uint8Array ? [message] : message;
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
   const prefix: number[] = [];
-  let rest = body.length;
+  let rest = length;
   while (rest > 127) {
     prefix.push((rest & 127) | 128);
     rest >>>= 7;
   }
   prefix.push(rest);
-  const frame = Buffer.allocUnsafe(prefix.length + body.length + TRAILER_BYTES);
+  const frame = Buffer.allocUnsafe(prefix.length + length + TRAILER_BYTES);
   frame.set(prefix, 0);
-  frame.set(body, prefix.length);
-  const trailer = prefix.length + body.length;
-  frame.writeUIntBE(epoch, trailer, EPOCH_BYTES);
-  frame.writeUInt32BE(body.length, trailer + EPOCH_BYTES);
+  let at = prefix.length;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+  }
+  frame.writeUIntBE(epoch, at, EPOCH_BYTES);
+  frame.writeUInt32BE(length, at + EPOCH_BYTES);
   frame[frame.length - 1] = LAST_BYTE;
   return frame;
 }
 
 export class FrameReader {
-  #held: Buffer[] = [];
+  /** Of the frame that is being read: how much of its length is known, the length, and how much of the rest is there. */
+  #prefixBytes = 0;
+  #body = 0;
+  #isSized = false;
+  #held = NOTHING;
   #heldBytes = 0;
 
   constructor(private readonly bytesMax: number) {}
 
   /** The frames that `chunk` completes, in order. Throws for one that is over `bytesMax` or has no trailer. */
   *push(chunk: Buffer): Generator<TaggedBody> {
-    this.#hold(chunk);
-    for (;;) {
-      const size = this.#peekSize();
-      if (size === undefined || this.#heldBytes < size.prefix + size.body + TRAILER_BYTES) return;
-      const all = this.#held.length === 1 && this.#held[0] ? this.#held[0] : Buffer.concat(this.#held);
-      const trailer = size.prefix + size.body;
-      const rest = all.subarray(trailer + TRAILER_BYTES);
-      this.#held = rest.length > 0 ? [rest] : [];
-      this.#heldBytes = rest.length;
-      const isWhole = all.readUInt32BE(trailer + EPOCH_BYTES) === size.body;
-      if (!isWhole || all[trailer + TRAILER_BYTES - 1] !== LAST_BYTE) throw new Error("frame without its trailer");
-      yield { epoch: all.readUIntBE(trailer, EPOCH_BYTES), body: all.subarray(size.prefix, trailer) };
-    }
-  }
-
-  /** Small chunks are joined with what came before, each byte a few times at most: a million of one byte cost a megabyte. */
-  #hold(chunk: Buffer): void {
-    this.#heldBytes += chunk.length;
-    let last = chunk;
-    for (let before = this.#held.at(-1); before && before.length <= last.length; before = this.#held.at(-1)) {
-      this.#held.pop();
-      last = Buffer.concat([before, last]);
-    }
-    this.#held.push(last);
-  }
-
-  #peekSize(): { prefix: number; body: number } | undefined {
-    let body = 0;
-    let prefix = 0;
-    for (const chunk of this.#held) {
-      for (const byte of chunk) {
-        body += (byte & 127) * 2 ** (7 * prefix);
-        prefix += 1;
-        if (body > this.bytesMax || prefix > 5) throw new Error(`frame over ${this.bytesMax} bytes`);
-        if (byte < 128) return { prefix, body };
+    for (let at = 0; at < chunk.length; ) {
+      if (!this.#isSized) {
+        at = this.#readPrefix(chunk, at);
+        continue;
       }
+      const needed = this.#body + TRAILER_BYTES;
+      const next = chunk.subarray(at, at + needed - this.#heldBytes);
+      at += next.length;
+      const isWhole = next.length === needed;
+      if (!isWhole) this.#hold(next, needed);
+      if (!isWhole && this.#heldBytes < needed) return;
+      const frame = isWhole ? next : this.#held.subarray(0, needed);
+      const body = this.#body;
+      this.#begin();
+      yield taggedBody(frame, body);
     }
-    return undefined;
   }
+
+  #begin(): void {
+    this.#prefixBytes = 0;
+    this.#body = 0;
+    this.#isSized = false;
+    this.#held = NOTHING;
+    this.#heldBytes = 0;
+  }
+
+  /** Where the prefix, or the chunk, ends. */
+  #readPrefix(chunk: Buffer, from: number): number {
+    let at = from;
+    while (at < chunk.length && !this.#isSized) {
+      const byte = chunk[at] ?? 0;
+      at += 1;
+      this.#body += (byte & 127) * 2 ** (7 * this.#prefixBytes);
+      this.#prefixBytes += 1;
+      if (this.#body > this.bytesMax || this.#prefixBytes > 5) throw new Error(`frame over ${this.bytesMax} bytes`);
+      this.#isSized = byte < 128;
+    }
+    return at;
+  }
+
+  /** Most frames are copied once; a length alone takes little memory, whatever it claims. */
+  #hold(piece: Buffer, needed: number): void {
+    const bytes = this.#heldBytes + piece.length;
+    if (bytes > this.#held.length) {
+      const before = this.#held.subarray(0, this.#heldBytes);
+      this.#held = Buffer.allocUnsafe(Math.min(needed, Math.max(HELD_BYTES_FIRST, 2 * bytes)));
+      this.#held.set(before, 0);
+    }
+    this.#held.set(piece, this.#heldBytes);
+    this.#heldBytes = bytes;
+  }
+}
+
+function taggedBody(frame: Buffer, body: number): TaggedBody {
+  const isWhole = frame.readUInt32BE(body + EPOCH_BYTES) === body;
+  if (!isWhole || frame[frame.length - 1] !== LAST_BYTE) throw new Error("frame without its trailer");
+  return { epoch: frame.readUIntBE(body, EPOCH_BYTES), body: frame.subarray(0, body) };
 }

@@ -13,7 +13,8 @@ import { MarkerScanner, resyncMarker } from "./marker.js";
 
 /** How frames of one direction look on the wire; ts-proto's message objects have this shape. */
 export interface Codec<Out, In> {
-  encode(frame: Out): Uint8Array;
+  /** In parts, or as a whole. */
+  encode(frame: Out): Uint8Array | readonly Uint8Array[];
   decode(bytes: Uint8Array): In;
   /** Largest frame that may arrive. */
   readonly bytesMax: number;

@@ -6,4 +6,4 @@ export const OUTPUT_WINDOW_BYTES = 1024 * 1024;
 /** Frames of the same, since small ones cost more than their bytes. */
 export const OUTPUT_WINDOW_FRAMES = 64;
 /** Of one frame. */
-export const OUTPUT_CHUNK_BYTES = 64 * 1024;
+export const OUTPUT_CHUNK_BYTES = 256 * 1024;

@@ -5,6 +5,9 @@ import { messageOf } from "../core/errors.js";
 import { type Target, TOKEN_VARIABLE } from "./plan.js";
 import { usage } from "./quantity.js";
 
+/** As the client library's: with HTTP/2's own 64 KiB a stream of output would wait for the harness after each. */
+const WINDOW_BYTES = 1024 * 1024;
+
 /** Throws CONFIG_INVALID for a file that cannot be read, naming it. */
 export function connect(target: Target): Client {
   const override = target.serverName;
@@ -12,6 +15,7 @@ export function connect(target: Target): Client {
     "grpc.use_local_subchannel_pool": 1, // Else all channels of a process share one connection.
     "grpc.enable_retries": 0,
     "grpc.enable_channelz": 0,
+    "grpc-node.flow_control_window": WINDOW_BYTES,
     "grpc.max_receive_message_length": -1,
     ...(override !== undefined && { "grpc.ssl_target_name_override": override, "grpc.default_authority": override }),
   });

@@ -6,9 +6,10 @@ import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { removeTree } from "../core/remove-tree.js";
-import { RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
+import { type RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { Link } from "../link/link.js";
+import { encodeRunnerFrame } from "../link/output-frame.js";
 import { Runner } from "./runner.js";
 import type { LauncherFile } from "./sandbox/sandbox.js";
 
@@ -45,7 +46,7 @@ mkdirSync(slotsFolder, { recursive: true, mode: 0o711 });
 // process.stdout would block the whole loop while the server is slow to read.
 const output = new Socket({ fd: 1, readable: false, writable: true });
 const codec = {
-  encode: (frame: RunnerFrame) => RunnerFrame.encode(frame).finish(),
+  encode: encodeRunnerFrame,
   decode: (bytes: Uint8Array) => ServerFrame.decode(bytes),
   bytesMax: SERVER_FRAME_BYTES_MAX,
 };

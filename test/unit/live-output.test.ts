@@ -95,8 +95,12 @@ describe("live output", () => {
       OUTPUT_WINDOW_BYTES,
     );
     sent();
-    pull(127 * KIB);
-    assert.deepEqual(sent(), ["stdout 1048576+65536"], "one piece has left, and not all of the next");
+    pull(2 * OUTPUT_CHUNK_BYTES - 1);
+    assert.deepEqual(
+      sent(),
+      [`stdout ${OUTPUT_WINDOW_BYTES}+${OUTPUT_CHUNK_BYTES}`],
+      "one piece has left, and not all of the next",
+    );
     const small = setUp();
     for (let round = 0; round < 100; round += 1) {
       small.push(1);
@@ -122,7 +126,7 @@ describe("live output", () => {
     assert.deepEqual([source.paused, sent()], [false, []]);
     const end = OUTPUT_WINDOW_BYTES + 512 * KIB + 10 * MIB;
     pull(OUTPUT_WINDOW_BYTES);
-    assert.equal(sent()[0], `stdout ${end - MIB}+65536`, "it skips to what is kept");
+    assert.equal(sent()[0], `stdout ${end - MIB}+${OUTPUT_CHUNK_BYTES}`, "it skips to what is kept");
   });
 
   test("a client that takes 8 MiB/s holds the command up as long as it takes them", async () => {
@@ -191,7 +195,7 @@ describe("live output", () => {
     sent();
     await clock.advance(20);
     pull(0, 10, 2);
-    assert.equal(sent()[0], `stdout ${500 * KIB + 2 * MIB - MIB}+65536`);
+    assert.equal(sent()[0], `stdout ${500 * KIB + 2 * MIB - MIB}+${OUTPUT_CHUNK_BYTES}`);
     pull(1e15, 1e15, 3);
     push(64 * KIB);
     await clock.advance(20);
@@ -209,7 +213,7 @@ describe("live output", () => {
     await clock.advance(100);
     assert.deepEqual([source.paused, sent()], [false, []]);
     pull(OUTPUT_WINDOW_BYTES, 0, 0);
-    assert.equal(sent()[0], `stdout ${OUTPUT_WINDOW_BYTES}+65536`);
+    assert.equal(sent()[0], `stdout ${OUTPUT_WINDOW_BYTES}+${OUTPUT_CHUNK_BYTES}`);
   });
 
   test("at the end all is sent that the window allows, and what is left is named", async () => {
@@ -241,7 +245,7 @@ describe("live output", () => {
       await clock.advance(20);
       sent();
       const ended = live.end();
-      if (how === "taken") pull(64 * KIB);
+      if (how === "taken") pull(OUTPUT_CHUNK_BYTES);
       else live.hurry();
       await ended;
       const last = how === "taken" ? `${OUTPUT_WINDOW_BYTES}+65536` : `${OUTPUT_WINDOW_BYTES + 64 * KIB}+0`;

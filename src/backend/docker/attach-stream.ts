@@ -1,21 +1,24 @@
 // Takes Docker's attach stream apart. It carries a container's stdout and stderr in one: messages of a byte that says which
 // of the two, three zeros, a 32-bit length, and so many bytes. The container decides how many messages there are and how
 // small: each costs one turn of a loop, no recursion, and nothing is held but a header.
-import { PassThrough, type Readable } from "node:stream";
+import { Readable } from "node:stream";
 
 const HEADER_BYTES = 8;
 const STDOUT = 1;
 const STDERR = 2;
 
-/** Both end with the stream. One that is no attach stream ends `stdout` with an error. */
+/** More parts than these of one output in one chunk are small, and cost less together. */
+const PARTS_MAX = 4;
+
+/** Both end with the stream, and are to be read as it comes. One that is no attach stream ends `stdout` with an error. */
 export function splitAttachStream(stream: Readable): { stdout: Readable; stderr: Readable } {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const [stdout, stderr] = [new Readable({ read: noop }), new Readable({ read: noop })];
   const messages = new MessageReader();
   stream.on("data", (chunk: Buffer) => {
     try {
       const parts = messages.push(chunk);
-      if (parts.stdout.length > 0) stdout.write(Buffer.concat(parts.stdout));
-      if (parts.stderr.length > 0) stderr.write(Buffer.concat(parts.stderr));
+      for (const part of fewer(parts.stdout)) stdout.push(part);
+      for (const part of fewer(parts.stderr)) stderr.push(part);
     } catch (error) {
       stream.destroy();
       stdout.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -23,11 +26,17 @@ export function splitAttachStream(stream: Readable): { stdout: Readable; stderr:
   });
   for (const event of ["end", "close", "error"]) {
     stream.once(event, () => {
-      stdout.end();
-      stderr.end();
+      stdout.push(null);
+      stderr.push(null);
     });
   }
   return { stdout, stderr };
+}
+
+function noop(): void {}
+
+function fewer(parts: readonly Buffer[]): readonly Buffer[] {
+  return parts.length > PARTS_MAX ? [Buffer.concat(parts)] : parts;
 }
 
 class MessageReader {

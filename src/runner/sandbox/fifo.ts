@@ -17,9 +17,23 @@ export function openFifo(path: string, mode: FifoMode): number {
   return fd;
 }
 
-/** Closes `fd` at its end. */
-export function socketOf(fd: number, mode: FifoMode): Socket {
-  const socket = new Socket({ fd, readable: mode === "read", writable: mode === "write" });
+/** Where what is read goes, in place of a new buffer for each chunk: `take` is told how many bytes are in it. */
+export interface ReadInto {
+  readonly buffer: Buffer;
+  take(count: number): void;
+}
+
+/** Closes `fd` at its end. With `into` it emits no data. */
+export function socketOf(fd: number, mode: FifoMode, into?: ReadInto): Socket {
+  const onread = into && {
+    buffer: into.buffer,
+    callback: (count: number) => {
+      into.take(count);
+      return true;
+    },
+  };
+  const options = { fd, readable: mode === "read", writable: mode === "write", ...(onread && { onread }) };
+  const socket = new Socket(options);
   // Its other end may be gone; how the run ended is told elsewhere.
   socket.on("error", () => socket.destroy());
   return socket;

@@ -9,7 +9,7 @@ import type { Output } from "./run.js";
 /** More than a FIFO usually holds; whoever goes on writing after the run's end is followed. */
 const TURN_BYTES_MAX = 256 * 1024;
 /** Of all pipes: what is read is handed on at once. */
-const PIECE = Buffer.allocUnsafe(64 * 1024);
+const PIECE = Buffer.allocUnsafe(TURN_BYTES_MAX);
 
 export class OutputPipe implements Output {
   #onData: ((chunk: Buffer) => void) | undefined;
@@ -65,12 +65,14 @@ export class OutputPipe implements Output {
     this.#socket?.destroy();
   }
 
+  /** One that nobody takes from yet keeps what comes. */
   #makeSocket(): Socket {
-    const socket = socketOf(this.set.cede(this.channel), "read");
+    const onData = this.#onData;
+    const into = onData && { buffer: PIECE, take: (count: number) => onData(PIECE.subarray(0, count)) };
+    const socket = socketOf(this.set.cede(this.channel), "read", into);
     socket.once("close", () => {
       this.#isAtEnd = true;
     });
-    if (this.#onData) socket.on("data", this.#onData);
     return socket;
   }
 }

@@ -225,7 +225,7 @@ export interface Output {
   channel: OutputChannel;
   /** Bytes of this channel before `data`. */
   offset: bigint;
-  /** At most 64 KiB. May end within a character. Empty only to name a gap that nothing follows yet. */
+  /** At most 256 KiB. May end within a character. Empty only to name a gap that nothing follows yet. */
   data: Buffer;
   /**
    * Bytes of this channel just before `data` that are left out of this stream: it continues at `offset - missing`, where

@@ -410,7 +410,7 @@ export interface Output {
   isStderr: boolean;
   /** Bytes of the channel before `data`. It never goes back under one `seq`; a jump is what was dropped. */
   offset: bigint;
-  /** At most 64 KiB. Empty only in a channel's last frame, where what came before `offset` was dropped. */
+  /** At most 256 KiB. Empty only in a channel's last frame, where what came before `offset` was dropped. */
   data: Buffer;
 }
 
