@@ -3,7 +3,8 @@
 // when nothing is left in it: an inode costs more than a look.
 #include "launcher.h"
 
-enum { SETS_MAX = 512, SPARE_MAX = 3 };
+/** A request holds a file of 64 KiB, and what is about it. */
+enum { SETS_MAX = 512, SPARE_MAX = 3, REQUEST_BYTES = 1 << 17 };
 
 static struct set all[SETS_MAX];
 /** Of children that have ended, the last at the end. */
@@ -78,6 +79,7 @@ static i64 open_fifos(struct set *set) {
     i64 fd = open_at(AT_FDCWD, path, i == 0 ? O_RDWR : O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0) return fd;
     *ends[i] = (int)fd;
+    if (i == 0) SYS(fcntl, fd, 1031, REQUEST_BYTES);      // F_SETPIPE_SZ; where it may not be, a request takes more turns
   }
   return open_writers(set);
 }
