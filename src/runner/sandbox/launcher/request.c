@@ -67,6 +67,7 @@ static int exec_command(const char *folder, struct text *fields, usize count, ch
 static i64 shorten(struct set *set, struct text *command) {
   char path[256];
   set_path(set, "command", path);
+  SYS(unlinkat, AT_FDCWD, path, 0);                       // what a command may have put there
   i64 file = open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0400);
   if (file < 0) return file;
   i64 result = write_all((int)file, command->at, command->length);
@@ -151,7 +152,7 @@ int run_request(u32 id, struct set *set) {
   if (same(kind, "bash") && count > 0) {
     struct text *command = &fields[count - 1];
     i64 written = command->length > ARGUMENT_MAX ? shorten(set, command) : 0;
-    if (written < 0) return (int)complain(settings.run, "", written, 126);
+    if (written < 0) return (int)complain("cannot write the command into ", settings.run, written, 126);
     return become_user() ? exec_command(fields[0].at, fields + 1, count - 1, 0) : 126;
   }
   if (!become_user()) return 126;

@@ -3,6 +3,9 @@
 // neighbours from their share.
 #include "launcher.h"
 
+/** So many files are remembered in memory that the launcher keeps. */
+enum { KEPT_MAX = 4096 };
+
 enum { CROWD = 32, NICE = 10, TMPFS_MAGIC = 0x01021994 };
 
 struct file { u64 dev, ino; };
@@ -149,4 +152,7 @@ void weigh(void) {
   char a[24], b[24], c[24];
   say(1, "weighs ", decimal(memory, a), " ", decimal(disk, b), " ", decimal(most_entries(), c), "\n", (char *)0);
   if (settings.uid) leave(0);
+  if (seen.room <= KEPT_MAX) return;
+  pages_free(seen.all, seen.room * sizeof *seen.all);
+  seen.room = 0;
 }
