@@ -31,13 +31,14 @@ test("transfers that begin together while a call runs all come through, and the 
   await trajectory.close();
 });
 
-/** Takes each process that becomes free, for five seconds. */
+/** Takes each process that becomes free, for five seconds; all have ended when it has. */
 const GREEDY = `
 for (my $end = time + 5; time < $end;) {
   my $child = fork;
   if (!defined $child) { select(undef, undef, undef, 0.01) }
   elsif (!$child) { sleep 1 while time < $end; exit }
 }
+1 while wait > 0;
 print "done";`;
 
 test("where no process can be made each transfer is refused, and the slot and its call go on", async (t) => {

@@ -2,6 +2,7 @@
 import { median } from "../figures.js";
 import { harnessOverhead } from "../overhead.js";
 import { BWRAP_TRUE, startsPerSecond, TRUE } from "../rivals/host.js";
+import { imageShell } from "../rivals/image-shell.js";
 import type { Row } from "../row.js";
 import { comparison, inTurns, perSecond } from "../turns.js";
 
@@ -26,9 +27,11 @@ export const row: Row = {
       against: () => startsPerSecond(bench, STREAMS, TRUE),
     });
     const bwrap = await startsPerSecond(bench, STREAMS, BWRAP_TRUE);
+    const ownShell = await startsPerSecond(bench, STREAMS, [await imageShell(bench), "-c", "true"]);
     return {
       ...comparison(turns, ({ ours, against }) => ours / against, perSecond),
       details: [
+        ["the image's own bash, which is linked statically, by `posix_spawn`", perSecond(ownShell)],
         ["bubblewrap for each command, by `posix_spawn`", perSecond(bwrap)],
         ...PROCESSES.map((name) => {
           const us = median(cpuUs.flatMap((each) => each[name] ?? []));
