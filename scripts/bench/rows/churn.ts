@@ -13,7 +13,7 @@ export const row: Row = {
   name: "churn",
   measure: "new trajectory → first result → release, verified clean, per second, against `docker run --rm`",
   aim: { unit: "×", atLeast: 50 },
-  margin: 10,
+  margin: 5,
   async measured(bench) {
     const server = await bench.server();
     const churn = ["--churn", "--streams", String(STREAMS), "--warm-up", "1s", ...bench.duration];
