@@ -144,6 +144,18 @@ export const STATEFUL_CHECKS: Readonly<Record<string, Check>> = {
     assert.equal(await session.says("kill %1; wait %1 2>/dev/null; echo $?"), "143");
   },
 
+  "a timeout that meets the shell between two processes leaves neither": async (session) => {
+    const late = uniqueSleep();
+    for (let round = 0; round < 14; round++) {
+      // Most of its time the shell is at making a process.
+      const pipeline = `sleep ${late} | sleep ${late} & for ((i = 0; i < 150; i++)); do :; done`;
+      const result = await session.run(`while :; do ${pipeline}; done`, 1);
+      assert.equal(result.status, CallStatus.CALL_STATUS_TIMED_OUT);
+      assert.equal(await session.says("jobs -r | wc -l"), "0");
+      assert.equal(living(late).length, 0);
+    }
+  },
+
   "a shell that cannot give up is killed, and its jobs live on": async (session) => {
     const early = uniqueSleep();
     await session.run(`sleep ${early} & mkfifo -m 600 pipe; X=gone`);

@@ -110,7 +110,8 @@ export class Launcher {
     const run = this.#begin(armed);
     for (const pipe of [run.stdout, run.stderr]) pipe.follow();
     const sinceMs = performance.now();
-    const kill = (lasting: string) => this.#kill(`kill ${id} ${since(sinceMs)} ${lasting}`, id);
+    const kill = (lasting: string, interrupted?: "interrupted") =>
+      this.#kill(`kill ${id} ${since(sinceMs)} ${lasting}${interrupted ? " told" : ""}`, id);
     // Once the child has ended the set may be another's.
     const giveBack = () => {
       if (this.#ends.has(id)) set.send(requestOf(id, ["done"]));

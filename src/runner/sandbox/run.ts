@@ -60,8 +60,8 @@ export interface Lent {
   readonly ended: Promise<RunEnd>;
   /** Nothing more is to come of the call. */
   giveBack(): void;
-  /** Kills all that the lasting process of that id started for the call, and interrupts it. */
-  kill(lasting: string): Promise<void>;
+  /** Kills all that the lasting process of that id started for the call, and interrupts it, unless that has been done. */
+  kill(lasting: string, interrupted?: "interrupted"): Promise<void>;
 }
 
 /** A child that waits for its request. */

@@ -181,6 +181,8 @@ class Shell {
     );
     const end = await Promise.race([givenUp, this.#gone]);
     late.abort();
+    // It may have been about to make a process, which came after all others were dead.
+    await lent.kill(this.process.id, "interrupted");
     if (typeof end !== "number") return end;
     this.#lastStatus = end;
     // A call whose own report was skipped ends by this.

@@ -74,7 +74,7 @@ static void kill_everything(void) {
   if (pid > 0) SYS(wait4, pid, 0, 0, 0);
 }
 
-void kill_call(u32 id, u64 since, u32 shell_id) {
+void kill_call(u32 id, u64 since, u32 shell_id, int is_told) {
   int shell = shell_id ? living(shell_id) : 0;
   u64 born = since;
   if (shell) {
@@ -104,7 +104,7 @@ void kill_call(u32 id, u64 since, u32 shell_id) {
   }
   // Before it runs on: what it would do next was to follow on what is dead.
   if (shell) {
-    SYS(kill, shell, SIGRTMAX);
+    if (!is_told) SYS(kill, shell, SIGRTMAX);
     SYS(kill, shell, SIGCONT);
   }
   char number[24];

@@ -110,8 +110,8 @@ const struct process *find_process(const struct table *table, int pid);
 /** The ancestor that is a child of the launcher, or an orphan born after it; 0 when the process is not below it. */
 int root_of(const struct table *table, int pid);
 
-/** All that the child started since, or all that is in the slot for `id` 0; see main.c. */
-void kill_call(u32 id, u64 since, u32 shell_id);
+/** All that the child started since, or all that is in the slot for `id` 0; see main.c. `is_told`: the shell knows of it. */
+void kill_call(u32 id, u64 since, u32 shell_id, int is_told);
 
 // ---- weight.c, warden.c
 

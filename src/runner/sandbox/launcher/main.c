@@ -15,7 +15,8 @@
 //   weighs MEMORY DISK ENTRIES   what the slot holds that is seen from inside only; see weight.ts
 // Runner to launcher, on fd 0, a line each: `arm`; `kill ID SINCE`, where SINCE is when it got its request; `killall`;
 // `weigh`; `lasting ID`: the child is a shell that outlives its request; `kill ID SINCE SHELL`: the shell works for that
-// child, so what the shell started since is killed too, and the shell itself is told by a signal to give its command up;
+// child, so what the shell started since is killed too, and the shell itself is told by a signal to give its command up; the same with
+// `told` at the end: it has done so, and what it had begun to start by then is killed;
 // `end ID`: the child alone is killed. Runner to child: request.c.
 //
 // Arguments: the run folder, 1 when every process that can be seen is the slot's, the user, limits of processes, open files and
@@ -100,16 +101,16 @@ static void obey(char *line) {
     while (*at && *at != ' ') at++;
     if (*at) *at++ = 0;
   }
-  for (usize i = count; i < 4; i++) words[i] = "";
+  for (usize i = count; i < 5; i++) words[i] = "";
   u32 id = (u32)number_of(words[1]);
   if (same(words[0], "arm")) arm();
-  else if (same(words[0], "kill") && id) kill_call(id, number_of(words[2]), (u32)number_of(words[3]));
+  else if (same(words[0], "kill") && id) kill_call(id, number_of(words[2]), (u32)number_of(words[3]), same(words[4], "told"));
   else if (same(words[0], "lasting")) {
     become_lasting(id);
     if (!is_busy()) arm();
   } else if (same(words[0], "end")) {
     if (living(id)) SYS(kill, living(id), SIGKILL);
-  } else if (same(words[0], "killall")) kill_call(0, 0, 0);
+  } else if (same(words[0], "killall")) kill_call(0, 0, 0, 0);
   else if (same(words[0], "weigh")) weigh();
 }
 
@@ -165,7 +166,7 @@ __attribute__((used)) _Noreturn void begin(u64 *stack) {
     }
     if (watched[0].revents && !hear()) break;
   }
-  kill_call(0, 0, 0);
+  kill_call(0, 0, 0, 0);
   leave(0);
 }
 
