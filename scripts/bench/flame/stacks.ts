@@ -14,7 +14,7 @@ export interface Frame {
 const HEAD = /^(\S.*?)\s+(\d+)(?:\/\d+)?\s*$/;
 const FRAME = /^\s+([0-9a-f]+)\s+(.*)$/;
 /** V8 names compiled functions so: the kind and the tier, the name, and where it is written. */
-const COMPILED = /^(?:Function|LazyCompile|Script|Eval|RegExp|BytecodeHandler|Builtin)[:^*~+]*(.*)$/;
+const COMPILED = /^(?:JS|Function|LazyCompile|Script|Eval|RegExp|BytecodeHandler|Builtin)[:^*~+]*(.*)$/;
 const PLACE = /\s+(?:file:\/\/)?(\S*?)([^/\s]+):(\d+):\d+$/;
 
 /** `processOf` names who did it, of the command and the process id. */
