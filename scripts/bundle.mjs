@@ -1,6 +1,6 @@
 // What the build makes one file of: the runner, which has to start in any image, and dockerode, so that installing the
 // package compiles nothing (dockerode's ssh2, which we do not use, would build two native add-ons).
-// Beside them the licences of all that is in there, which their owners want to go along.
+// Beside them the launcher for each architecture, as it is committed, and the licences of all that is in there, which their owners want to go along.
 import {
   chmodSync,
   copyFileSync,

@@ -34,6 +34,7 @@ function bundledPerl(folder: string | undefined): string[] {
 /** It stands beside the runner's own file. */
 function launcherFile(): LauncherFile {
   const path = fileURLToPath(new URL(`launcher-${process.arch}`, import.meta.url));
+  if (!existsSync(path)) throw new Error(`no launcher for the ${process.arch} architecture; x64 and arm64 have one`);
   return { path, fd: openSync(path, "r") };
 }
 

@@ -9,6 +9,7 @@ import { openFifo } from "./fifo.js";
 import { FifoSets } from "./fifo-set.js";
 import { type Home, LAST_LINES_MS } from "./home.js";
 import { answers, starts } from "./launcher-patience.js";
+import { readLines } from "./lines.js";
 import { Lingering } from "./lingering.js";
 import { OutputPipe } from "./output-pipe.js";
 import {
@@ -27,8 +28,6 @@ import { youngRuns } from "./young-runs.js";
 /** Where programs are looked for, by the launcher and by the commands that it starts. */
 export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** No line of an honest launcher is longer. */
-const LINE_MAX = 4096;
 const LATE = "no answer in time";
 /** What waitpid(2) can give. */
 const WAIT_STATUS = /^\d{1,5}$/;
@@ -51,7 +50,6 @@ export class Launcher {
   #weight: Weight = NO_WEIGHT;
   #weighingSinceMs = Number.NEGATIVE_INFINITY;
   #gone = false;
-  #heard = "";
   /** What we held against it. */
   readonly #complaints: string[] = [];
   /** Resolves with the reason when the launcher, and with it the sandbox, is gone. */
@@ -63,7 +61,11 @@ export class Launcher {
     private readonly runFolder: string,
   ) {
     this.#sets = new FifoSets(runFolder);
-    home.output.on("data", (chunk: Buffer) => this.#hear(chunk));
+    readLines(
+      home.output,
+      (line) => this.#obey(line),
+      () => this.destroy(),
+    );
     this.died = home.gone.then((how) => {
       this.#bury();
       return [how, ...this.#complaints].join("\n");
@@ -204,13 +206,6 @@ export class Launcher {
       late.cancel();
       patience.done();
     });
-  }
-
-  #hear(chunk: Buffer): void {
-    const lines = (this.#heard + chunk.toString("latin1")).split("\n");
-    this.#heard = lines.pop() ?? "";
-    for (const line of lines) this.#obey(line);
-    if (this.#heard.length > LINE_MAX) this.destroy();
   }
 
   #obey(line: string): void {

@@ -9,10 +9,10 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { openFifo, socketOf } from "./fifo.js";
 import { type Home, lastLinesRead } from "./home.js";
+import { readLines } from "./lines.js";
 import { Program } from "./program.js";
 import type { SandboxEntry } from "./sandbox.js";
 
-const LINE_MAX = 4096;
 const READY = /^ready ([01]) (.*)$/;
 
 export class Warden {
@@ -22,7 +22,6 @@ export class Warden {
   /** Which FIFOs are next. */
   #turn = "";
   #cell: Cell | undefined;
-  #heard = "";
   #isGone = false;
   /** Resolves with the reason when it is gone, and with it the sandbox. */
   readonly gone: Promise<string>;
@@ -33,7 +32,11 @@ export class Warden {
     private readonly channel: string,
   ) {
     this.#program = new Program(entry);
-    this.#program.output.on("data", (chunk: Buffer) => this.#hear(chunk));
+    readLines(
+      this.#program.output,
+      (line) => this.#obey(line),
+      () => this.destroy(),
+    );
     this.#ready = new Promise((resolve) => {
       this.#setReady = resolve;
     });
@@ -62,13 +65,6 @@ export class Warden {
 
   destroy(): void {
     this.#program.destroy();
-  }
-
-  #hear(chunk: Buffer): void {
-    const lines = (this.#heard + chunk.toString("latin1")).split("\n");
-    this.#heard = lines.pop() ?? "";
-    for (const line of lines) this.#obey(line);
-    if (this.#heard.length > LINE_MAX) this.destroy();
   }
 
   #obey(line: string): void {

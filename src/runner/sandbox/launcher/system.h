@@ -12,7 +12,7 @@ typedef u64 usize;
 #if defined(__x86_64__)
 enum { NR_read = 0, NR_write = 1, NR_close = 3, NR_fstat = 5, NR_lseek = 8, NR_mmap = 9, NR_munmap = 11, NR_ioctl = 16,
        NR_socket = 41, NR_getpid = 39, NR_clone = 56, NR_execve = 59, NR_exit_group = 231, NR_wait4 = 61, NR_kill = 62,
-       NR_fcntl = 72, NR_ftruncate = 77, NR_chdir = 80, NR_getuid = 102, NR_getppid = 110, NR_setsid = 112,
+       NR_fcntl = 72, NR_ftruncate = 77, NR_chdir = 80, NR_getppid = 110, NR_setsid = 112,
        NR_setgroups = 116, NR_setresuid = 117, NR_setresgid = 119, NR_capset = 126, NR_statfs = 137, NR_setpriority = 141,
        NR_prctl = 157, NR_mount = 165, NR_getdents64 = 217, NR_keyctl = 250, NR_openat = 257, NR_mkdirat = 258,
        NR_mknodat = 259, NR_fchownat = 260, NR_newfstatat = 262, NR_unlinkat = 263, NR_renameat = 264, NR_readlinkat = 267,
@@ -21,7 +21,7 @@ enum { NR_read = 0, NR_write = 1, NR_close = 3, NR_fstat = 5, NR_lseek = 8, NR_m
 #elif defined(__aarch64__)
 enum { NR_read = 63, NR_write = 64, NR_close = 57, NR_fstat = 80, NR_lseek = 62, NR_mmap = 222, NR_munmap = 215, NR_ioctl = 29,
        NR_socket = 198, NR_getpid = 172, NR_clone = 220, NR_execve = 221, NR_exit_group = 94, NR_wait4 = 260, NR_kill = 129,
-       NR_fcntl = 25, NR_ftruncate = 46, NR_chdir = 49, NR_getuid = 174, NR_getppid = 173, NR_setsid = 157,
+       NR_fcntl = 25, NR_ftruncate = 46, NR_chdir = 49, NR_getppid = 173, NR_setsid = 157,
        NR_setgroups = 159, NR_setresuid = 147, NR_setresgid = 149, NR_capset = 91, NR_statfs = 43, NR_setpriority = 140,
        NR_prctl = 167, NR_mount = 40, NR_getdents64 = 61, NR_keyctl = 219, NR_openat = 56, NR_mkdirat = 34,
        NR_mknodat = 33, NR_fchownat = 54, NR_newfstatat = 79, NR_unlinkat = 35, NR_renameat = 38, NR_readlinkat = 78,
@@ -77,7 +77,7 @@ enum { O_DIRECTORY = 0200000 };
 enum { O_DIRECTORY = 040000 };
 #endif
 
-enum { AT_FDCWD = -100, AT_REMOVEDIR = 0x200, AT_EMPTY_PATH = 0x1000 };
+enum { AT_FDCWD = -100, AT_REMOVEDIR = 0x200 };
 enum { SIGKILL = 9, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGRTMAX = 64 };
 enum { POLLIN = 1, POLLHUP = 16 };
 enum { S_IFMT = 0170000, S_IFIFO = 0010000, S_IFREG = 0100000 };

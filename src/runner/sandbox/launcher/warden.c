@@ -13,6 +13,7 @@
 // everything in the cell is killed.
 #include "launcher.h"
 
+/** As sandbox.ts has bubblewrap show them. */
 #define SLOT "/tmp/slot"
 #define CHANNEL SLOT "/channel"
 
