@@ -156,6 +156,17 @@ export const STATEFUL_CHECKS: Readonly<Record<string, Check>> = {
     }
   },
 
+  "on a busy machine too a job that a timeout killed is not taken to run on": async (session) => {
+    await session.run("for ((i = 0; i < 12; i++)); do timeout 60 bash -c 'while :; do :; done' & done");
+    const late = uniqueSleep();
+    for (let round = 0; round < 10; round++) {
+      const result = await session.run(`sleep ${late} | sleep ${late} & wait; touch unreached`, 1);
+      assert.equal(result.status, CallStatus.CALL_STATUS_TIMED_OUT);
+      assert.equal(await session.says("ls unreached 2>/dev/null; jobs -r | grep -c sleep || true"), "0");
+    }
+    await session.run("kill $(jobs -p)");
+  },
+
   "a shell that cannot give up is killed, and its jobs live on": async (session) => {
     const early = uniqueSleep();
     await session.run(`sleep ${early} & mkfifo -m 600 pipe; X=gone`);

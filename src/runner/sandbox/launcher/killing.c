@@ -74,11 +74,24 @@ static void kill_everything(void) {
   if (pid > 0) SYS(wait4, pid, 0, 0, 0);
 }
 
+// A shell that is told to give its command up while it is on its way out of waitpid(2) forgets what that gave it, and takes a dead
+// job to run for ever. Once it has come to its stop it is in no system call, and what dies then it hears of later.
+static void stop(int shell) {
+  enum { LOOKS_MAX = 4000 };
+  struct timespec pause = {0, 500000};
+  SYS(kill, shell, SIGSTOP);
+  for (int look = 0; look < LOOKS_MAX; look++) {
+    char state = state_of(shell);
+    if (state != 'R' && state != 'S' && state != 'D') return;
+    SYS(nanosleep, &pause, 0);
+  }
+}
+
 void kill_call(u32 id, u64 since, u32 shell_id, int is_told) {
   int shell = shell_id ? living(shell_id) : 0;
   u64 born = since;
   if (shell) {
-    SYS(kill, shell, SIGSTOP);
+    stop(shell);
     const struct process *main = find_process(processes(), living(id));
     if (main) born = main->start;
   }

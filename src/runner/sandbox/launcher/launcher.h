@@ -106,6 +106,8 @@ struct table { struct process *all; usize count, room; };
 
 /** Of all that can be seen and lives, by ascending pid; read anew at each call. */
 struct table *processes(void);
+/** As /proc/PID/stat has it: `T` for one that has come to a stop; 0 for none. */
+char state_of(int pid);
 const struct process *find_process(const struct table *table, int pid);
 /** The ancestor that is a child of the launcher, or an orphan born after it; 0 when the process is not below it. */
 int root_of(const struct table *table, int pid);

@@ -1,25 +1,39 @@
 // The processes of the slot, as /proc tells them.
 #include "launcher.h"
 
+enum { STAT_MAX = 1024 };
+
 static struct table found;
 
-static void add(u64 pid, void *with) {
-  char path[40], line[1024], digits[24];
+/** Its state and what follows it in /proc/PID/stat, in `line`; null when it is gone. */
+static char *stat_of(u64 pid, char line[STAT_MAX]) {
+  char path[40], digits[24];
   join(path, sizeof path, "/proc/", decimal(pid, digits), "/stat", (char *)0);
   i64 file = open_at(AT_FDCWD, path, O_RDONLY, 0);
-  if (file == -ENOENT) return;
+  if (file == -ENOENT) return 0;
   if (file < 0) die(path, ": ", error_text(file), (char *)0);
-  i64 length = SYS(read, file, line, sizeof line - 1);
+  i64 length = SYS(read, file, line, STAT_MAX - 1);
   SYS(close, file);
-  if (length <= 0) return;
+  if (length <= 0) return 0;
   line[length] = 0;
   // A process may have put anything into its name, so it ends at the last bracket.
   char *at = line + length;
   while (at > line && *at != ')') at--;
-  if (at == line || !at[1]) return;
+  return at == line || !at[1] ? 0 : at + 2;
+}
+
+char state_of(int pid) {
+  char line[STAT_MAX];
+  const char *at = stat_of((u64)pid, line);
+  return at ? *at : 0;
+}
+
+static void add(u64 pid, void *with) {
+  char line[STAT_MAX];
+  const char *at = stat_of(pid, line);
+  if (!at) return;
   u64 field[20] = {0};
-  char state = at[2];
-  at += 2;
+  char state = *at;
   for (int i = 0; i < 20 && *at; i++) {
     field[i] = number_of(at);
     while (*at && *at != ' ') at++;
