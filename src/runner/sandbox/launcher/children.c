@@ -1,5 +1,5 @@
 // The launcher's children: one is kept armed, forked and waiting for its request on a FIFO of its own, so that a command costs
-// its caller no fork and no turn of the launcher.
+// its caller no fork and no turn of the launcher; or, where bash is what will be asked for, as a bash that has started (waiting.c).
 #include "launcher.h"
 
 enum { CHILDREN_MAX = 256, REMEMBERED = 128 };
@@ -10,7 +10,8 @@ static usize count;
 static struct { u32 id; int pid; } lately[REMEMBERED];
 static u32 made;
 
-static _Noreturn void live(u32 id, struct set *set) {
+static _Noreturn void live(const struct child *child, struct text begun) {
+  struct set *set = child->set;
   u64 chld = 1UL << (SIGCHLD - 1);
   SYS(rt_sigprocmask, 1, &chld, 0, 8);                    // SIG_UNBLOCK
   SYS(setsid, 0);
@@ -23,27 +24,43 @@ static _Noreturn void live(u32 id, struct set *set) {
   close_writers(set);
   SYS(close, set->out);
   SYS(close, set->err);
-  leave(run_request(id, set));
+  // Of the shell that waits, which would not see the end of its FIFO.
+  forget_shell();
+  leave(child->is_shell ? wait_for_command() : run_request(child->id, set, begun));
+}
+
+/** 1, or what kept it from being made. */
+static i64 give_birth(struct child *child, struct text begun) {
+  i64 pid = fork_child();
+  if (pid == 0) live(child, begun);
+  if (pid < 0) return pid;
+  child->pid = (int)pid;
+  lately[child->id % REMEMBERED].id = child->id;
+  lately[child->id % REMEMBERED].pid = (int)pid;
+  close_writers(child->set);
+  return 1;
 }
 
 void arm(void) {
   i64 error = -EAGAIN;
   struct set *set = count < CHILDREN_MAX ? take_set(&error) : 0;
   if (!set) return say(1, "unable ", error_text(error), "\n", (char *)0);
-  u32 id = made + 1;
-  i64 pid = fork_child();
-  if (pid == 0) live(id, set);
-  if (pid < 0) {
-    say(1, "unable ", error_text(pid), "\n", (char *)0);
+  struct child child = {0, made + 1, set, 0, !waiting_shell() && is_shell_wanted()};
+  i64 born = give_birth(&child, (struct text){0, 0});
+  if (born < 0) {
+    say(1, "unable ", error_text(born), "\n", (char *)0);
     return untake_set(set);
   }
-  made = id;
-  children[count++] = (struct child){(int)pid, id, set, 0};
-  lately[id % REMEMBERED].id = id;
-  lately[id % REMEMBERED].pid = (int)pid;
-  close_writers(set);
+  made = child.id;
+  children[count++] = child;
   char number[24], name[24];
-  say(1, "armed ", decimal(id, number), " ", decimal(set->name, name), "\n", (char *)0);
+  say(1, "armed ", decimal(child.id, number), " ", decimal(set->name, name), "\n", (char *)0);
+}
+
+struct child *waiting_shell(void) {
+  for (usize i = 0; i < count; i++)
+    if (children[i].is_shell) return &children[i];
+  return 0;
 }
 
 int is_busy(void) {
@@ -97,6 +114,7 @@ static void ended(int pid, int status) {
     if (children[i].pid != pid) continue;
     struct child child = children[i];
     children[i] = children[--count];
+    if (child.is_shell) status = shell_ended(status);
     char number[24], how[24], path[256];
     say(1, "exit ", decimal(child.id, number), " ", decimal((u64)status, how), "\n", (char *)0);
     set_path(child.set, "command", path);
@@ -114,4 +132,17 @@ void reap(void) {
     if (pid <= 0) return;
     ended((int)pid, status & 0xffff);
   }
+}
+
+void replace_shell(struct child *child, struct text begun) {
+  SYS(kill, child->pid, SIGKILL);
+  SYS(wait4, child->pid, 0, 0, 0);
+  child->is_shell = 0;
+  i64 born = open_writers(child->set);
+  if (born >= 0) born = give_birth(child, begun);
+  if (born > 0) return;
+  // What was promised was one process, and that one was there.
+  if (child->set->to_stderr >= 0) say(child->set->to_stderr, "cannot start: ", error_text(born), "\n", (char *)0);
+  close_writers(child->set);
+  ended(child->pid, 126 << 8);
 }

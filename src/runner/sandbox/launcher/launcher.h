@@ -5,6 +5,7 @@
 // ---- base.c: memory, text, the last word
 
 void *memset(void *to, int byte, usize length);
+void *memcpy(void *to, const void *from, usize length);
 
 struct text { char *at; usize length; };
 
@@ -75,12 +76,20 @@ void put_back_set(struct set *set);
 void drop_set(struct set *set);
 void close_writers(struct set *set);
 void set_path(const struct set *set, const char *ending, char out[256]);
+/** Opens the writers of a set that is used. */
+i64 open_writers(struct set *set);
+/** Where a command has put something in its place that is removed. */
+i64 make_fifo(const char *path);
 
 // ---- children.c: armed and at work
 
-struct child { int pid; u32 id; struct set *set; int is_lasting; };
+struct child { int pid; u32 id; struct set *set; int is_lasting; /** Of one that is armed: it is a shell (waiting.c). */ int is_shell; };
 
 void arm(void);
+/** The one that waits as a shell, or null. */
+struct child *waiting_shell(void);
+/** A child that reads the request itself takes its place; `begun` is what has been read of that. */
+void replace_shell(struct child *child, struct text begun);
 void reap(void);
 /** Whether a child is armed or at work on a request. */
 int is_busy(void);
@@ -94,10 +103,45 @@ int is_child(int pid);
 
 // ---- request.c, files.c: a child's one request
 
-/** Its exit code, unless it becomes another program. */
-int run_request(u32 id, struct set *set);
+/** Its exit code, unless it becomes another program. `begun` is what the launcher has read of the request. */
+int run_request(u32 id, struct set *set, struct text begun);
+/** Fields, each with a zero after it, of which there is room for one in four bytes; returns how many. Can be repeated. */
+usize split(char *bytes, usize length, struct text *fields);
+/** Becomes the shell that commands have been run by, with one more entry in its environment; its exit code if it cannot. */
+int wait_as_shell(char *entry, char *argument);
 int read_file(struct text *fields, usize count);
 int write_file(struct text *fields, usize count);
+
+// ---- waiting.c
+
+enum { HABIT_BYTES = 8192 };
+
+/** What commands were run by of late, shared with the children that read requests. */
+struct habit {
+  /** So many were run by it one after the other. */
+  u32 streak;
+  /** The fields of those requests, but for the child and the kind before and the command after them. */
+  u32 length;
+  char bytes[HABIT_BYTES + 4];
+};
+
+extern struct habit *habit;
+void begin_habits(void);
+/** Of a request: all its fields. */
+void note_habit(struct text *fields, usize count);
+/** Whether the next child is to be a shell. */
+int is_shell_wanted(void);
+/** The rest of its life is the shell's; its exit code if there is none. */
+int wait_for_command(void);
+/** Its request has come, or a part of it. */
+void answer_as_shell(struct child *child);
+/** It ended before it had a request; returns the status that is to be told. */
+int shell_ended(int status);
+/** When to look at it next; null: not before its request is there. */
+const struct timespec *until_look(void);
+void look_at_shell(const struct child *child);
+/** What is open for the one that waits is closed. */
+void forget_shell(void);
 
 // ---- processes.c, killing.c
 
@@ -108,6 +152,8 @@ struct table { struct process *all; usize count, room; };
 struct table *processes(void);
 /** As /proc/PID/stat has it: `T` for one that has come to a stop; 0 for none. */
 char state_of(int pid);
+/** Where its arguments begin and its environment ends in its memory; zeros when it is gone, or that is not for us to know. */
+void memory_of(int pid, u64 *arguments, u64 *environment_end);
 const struct process *find_process(const struct table *table, int pid);
 /** The ancestor that is a child of the launcher, or an orphan born after it; 0 when the process is not below it. */
 int root_of(const struct table *table, int pid);

@@ -110,8 +110,10 @@ static void obey(char *line) {
     if (!is_busy()) arm();
   } else if (same(words[0], "end")) {
     if (living(id)) SYS(kill, living(id), SIGKILL);
-  } else if (same(words[0], "killall")) kill_call(0, 0, 0, 0);
-  else if (same(words[0], "weigh")) weigh();
+  } else if (same(words[0], "killall")) {
+    habit->streak = 0;
+    kill_call(0, 0, 0, 0);
+  } else if (same(words[0], "weigh")) weigh();
 }
 
 /** 0 at the end of the input. */
@@ -154,16 +156,25 @@ __attribute__((used)) _Noreturn void begin(u64 *stack) {
   }
   take_name("switchyard-launcher", arguments);
   i64 signals = become_launcher();
+  begin_habits();
   arm();
-  struct pollfd watched[] = {{0, POLLIN, 0}, {(int)signals, POLLIN, 0}};
   for (;;) {
-    if (SYS(ppoll, watched, 2, 0, 0, 0) < 0) continue;
+    struct child *shell = waiting_shell();
+    struct pollfd watched[] = {{0, POLLIN, 0}, {(int)signals, POLLIN, 0}, {shell ? shell->set->in : -1, POLLIN, 0}};
+    struct timespec pause;
+    const struct timespec *until = shell ? until_look() : 0;
+    if (until) pause = *until;
+    i64 events = SYS(ppoll, watched, 3, until ? &pause : 0, 0, 0);
+    if (events == 0) look_at_shell(shell);
+    if (events <= 0) continue;
     if (watched[1].revents) {
       char info[128];
       SYS(read, signals, info, sizeof info);
       reap();
       if (!is_busy()) arm();
     }
+    // By what was heard meanwhile it may have ended.
+    if (watched[2].revents && waiting_shell() == shell) answer_as_shell(shell);
     if (watched[0].revents && !hear()) break;
   }
   kill_call(0, 0, 0, 0);

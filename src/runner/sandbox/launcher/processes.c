@@ -28,6 +28,19 @@ char state_of(int pid) {
   return at ? *at : 0;
 }
 
+void memory_of(int pid, u64 *arguments, u64 *environment_end) {
+  char line[STAT_MAX];
+  const char *at = stat_of((u64)pid, line);
+  *arguments = *environment_end = 0;
+  // The state is the third field.
+  for (int field = 3; at && *at; field++) {
+    if (field == 48) *arguments = number_of(at);
+    if (field == 51) *environment_end = number_of(at);
+    while (*at && *at != ' ') at++;
+    if (*at) at++;
+  }
+}
+
 static void add(u64 pid, void *with) {
   char line[STAT_MAX];
   const char *at = stat_of(pid, line);

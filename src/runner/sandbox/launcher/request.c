@@ -47,13 +47,14 @@ static i64 execute(char **arguments, char **environment) {
   }
 }
 
-/** Folder, environment, program and arguments; `more` follows those. */
-static int exec_command(const char *folder, struct text *fields, usize count, char **more) {
+/** Folder, environment, program and arguments; `entry` follows the environment, `more` the arguments. */
+static int exec_command(const char *folder, struct text *fields, usize count, char *entry, char **more) {
   usize entries = count ? number_of(fields[0].at) : 0;
   if (entries + 1 > count) entries = count ? count - 1 : 0;
   char **environment = pages((count + 8) * sizeof(char *));
   for (usize i = 0; i < entries; i++) environment[i] = fields[i + 1].at;
-  char **arguments = environment + entries + 1;
+  environment[entries] = entry;
+  char **arguments = environment + entries + 2;
   usize given = 0;
   for (usize i = entries + 1; i < count; i++) arguments[given++] = fields[i].at;
   while (more && *more) arguments[given++] = *more++;
@@ -90,7 +91,7 @@ static int become_shell(struct set *set, struct text *fields, usize count) {
   if (result < 0) complain("", folder, result, 0);
   if (!become_user()) return 126;
   char *more[] = {"bash", "bash", 0};
-  return exec_command(folder, fields, count, more);
+  return exec_command(folder, fields, count, 0, more);
 }
 
 static int become_script(struct set *set, struct text *fields, usize count) {
@@ -111,37 +112,52 @@ static int become_script(struct set *set, struct text *fields, usize count) {
   SYS(close, text);
   SYS(close, input);
   if (source != SOURCE_FD && source != INPUT_FD) SYS(close, source);
-  return exec_command(fields[1].at, fields + 2, count - 2, 0);
+  return exec_command(fields[1].at, fields + 2, count - 2, 0, 0);
 }
 
-/** Fields of a request, each with a zero after it. */
-static struct text *split(char *bytes, usize length, usize *count) {
-  struct text *fields = pages((length / 4 + 1) * sizeof(struct text));
-  *count = 0;
+usize split(char *bytes, usize length, struct text *fields) {
+  usize count = 0;
   for (usize at = 0; at + 4 <= length;) {
     const u8 *head = (const u8 *)bytes + at;
     usize size = (usize)head[0] << 24 | (usize)head[1] << 16 | (usize)head[2] << 8 | head[3];
     at += 4;
     if (size > length - at) break;
     // On the length that came before, which has been read.
-    if (*count > 0) bytes[at - 4] = 0;
-    fields[(*count)++] = (struct text){bytes + at, size};
+    if (count > 0) bytes[at - 4] = 0;
+    fields[count++] = (struct text){bytes + at, size};
     at += size;
   }
-  return fields;
+  return count;
 }
 
-int run_request(u32 id, struct set *set) {
+int wait_as_shell(char *entry, char *argument) {
+  static struct text fields[HABIT_BYTES / 4];
+  usize count = split(habit->bytes, habit->length, fields);
+  char *more[] = {argument, 0};
+  return count ? exec_command(fields[0].at, fields + 1, count - 1, entry, more) : 126;
+}
+
+/** What the launcher has read of the request already comes first. */
+static int read_begun(struct text *begun, int fd, void *bytes, usize length) {
+  usize first = length < begun->length ? length : begun->length;
+  memcpy(bytes, begun->at, first);
+  begun->at += first;
+  begun->length -= first;
+  return read_exactly(fd, (char *)bytes + first, length - first);
+}
+
+int run_request(u32 id, struct set *set, struct text begun) {
   u8 head[4];
-  if (!read_exactly(set->in, head, 4)) return 0;
+  if (!read_begun(&begun, set->in, head, 4)) return 0;
   usize length = (usize)head[0] << 24 | (usize)head[1] << 16 | (usize)head[2] << 8 | head[3];
   char *bytes = pages(length + 1);
-  if (!read_exactly(set->in, bytes, length)) return 0;
-  usize count;
-  struct text *fields = split(bytes, length, &count);
+  if (!read_begun(&begun, set->in, bytes, length)) return 0;
+  struct text *fields = pages((length / 4 + 1) * sizeof(struct text));
+  usize count = split(bytes, length, fields);
   if (count < 2) return 0;
   // It came when the child before had been killed, and is not to be run.
   if (number_of(fields[0].at) != id) SYS(kill, SYS(getpid, 0), SIGKILL);
+  note_habit(fields, count);
   const char *kind = fields[1].at;
   fields += 2;
   count -= 2;
@@ -153,7 +169,7 @@ int run_request(u32 id, struct set *set) {
     struct text *command = &fields[count - 1];
     i64 written = command->length > ARGUMENT_MAX ? shorten(set, command) : 0;
     if (written < 0) return (int)complain("cannot write the command into ", settings.run, written, 126);
-    return become_user() ? exec_command(fields[0].at, fields + 1, count - 1, 0) : 126;
+    return become_user() ? exec_command(fields[0].at, fields + 1, count - 1, 0, 0) : 126;
   }
   if (!become_user()) return 126;
   if (same(kind, "read")) return read_file(fields, count);

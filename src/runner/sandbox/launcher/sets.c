@@ -55,13 +55,12 @@ static i64 open_writer(int reader, int *writer) {
   return fd;
 }
 
-static i64 open_writers(struct set *set) {
+i64 open_writers(struct set *set) {
   i64 result = open_writer(set->out, &set->to_stdout);
   return result < 0 ? result : open_writer(set->err, &set->to_stderr);
 }
 
-// Where a command has put something in its place that is removed.
-static i64 make_fifo(const char *path) {
+i64 make_fifo(const char *path) {
   i64 result = SYS(mknodat, AT_FDCWD, path, S_IFIFO | 0600, 0);
   if (result == 0) return 0;
   return SYS(unlinkat, AT_FDCWD, path, 0) == 0 ? SYS(mknodat, AT_FDCWD, path, S_IFIFO | 0600, 0) : result;

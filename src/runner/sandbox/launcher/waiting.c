@@ -1,0 +1,263 @@
+// A shell that is started before its command is known, which is most of what a command takes. Where a slot's last commands were
+// all run by the same bash with the same environment, the next armed child is that bash: with blanks for its command, and with a
+// FIFO as $BASH_ENV, which it opens when it has come so far, and waits. The launcher reads the request in its place, writes the command
+// over the blanks, where bash looks for it when it is done with $BASH_ENV, and into the FIFO what puts things right that a
+// shell can see: so `$0`, messages, line numbers, `$-`, what it execs and how it ends are those of `bash -c`. Whatever else is asked
+// for, and commands that might see the difference, get a new child in its place.
+//
+// A slot's own user can do all this to its shells. Who has reached into the FIFO or the shell has done so to his own next command.
+#include "launcher.h"
+
+enum {
+  /** So many commands in a row make a habit: one that is alone costs no second shell. */
+  STREAK = 2,
+  /** The longest command that is handed over, and a zero. */
+  ARGUMENT_BYTES = 4096,
+  REQUEST_BYTES = HABIT_BYTES + ARGUMENT_BYTES + 64,
+  /** Looks whether it has come to its FIFO, a millisecond apart, while nobody waits for it. */
+  LOOKS = 10,
+  /** And when its request is there: each after twice the pause before, in nanoseconds. Together a quarter of a second. */
+  HURRIED_LOOKS = 130, PAUSE_FIRST = 50000, PAUSE_MAX = 2000000,
+};
+
+struct habit *habit;
+/** The FIFO, whatever is done to its name; -1: not made yet. */
+static i64 gate = -1;
+/** It does not work here. */
+static int is_off;
+static char gate_entry[256];
+/** Of the shell that waits. */
+static struct {
+  /** Once it has come to its FIFO, both ends of that, so that writing never ends us, and its memory; -1 before. */
+  i64 writer, reader, memory;
+  /** Where its blanks are. */
+  u64 argument;
+  int looks;
+} ready = {-1, -1, -1, 0, 0};
+
+void begin_habits(void) {
+  // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS
+  i64 at = SYS(mmap, 0, sizeof *habit, 3, 0x21, -1, 0);
+  if (at < 0 && at > -4096) die("no memory: ", error_text(at), (char *)0);
+  habit = (struct habit *)at;
+  // Another user's memory is not for us to write.
+  is_off = settings.uid != 0;
+}
+
+static int is_equal(const char *a, const char *b, usize length) {
+  while (length && *a == *b) a++, b++, length--;
+  return !length;
+}
+
+/** The fields between the kind and the command; all zeros when it is not a command by `bash -c`. */
+static struct text shell_of(struct text *fields, usize count) {
+  struct text none = {0, 0};
+  if (count < 7 || !same(fields[1].at, "bash")) return none;
+  if (!same(fields[count - 3].at, "bash") || !same(fields[count - 2].at, "-c")) return none;
+  char *from = fields[2].at - 4;
+  usize length = (usize)(fields[count - 1].at - 4 - from);
+  return length <= HABIT_BYTES ? (struct text){from, length} : none;
+}
+
+// What changes how a shell starts: it would not come to its FIFO, or what is written there would mean something else.
+static int is_plain(struct text *fields, usize count) {
+  static const char *const special[] = {"BASH", "ENV=", "POSIXLY_CORRECT=", "SHELLOPTS="};
+  for (usize i = 4; i < count - 3; i++)
+    for (int j = 0; j < 4; j++)
+      if (starts_with(fields[i].at, special[j])) return 0;
+  return 1;
+}
+
+static int is_habit(const struct text *shell) {
+  return shell->length && shell->length == habit->length && is_equal(shell->at, habit->bytes, shell->length);
+}
+
+void note_habit(struct text *fields, usize count) {
+  if (is_off) return;
+  struct text shell = shell_of(fields, count);
+  if (is_habit(&shell)) {
+    habit->streak++;
+    return;
+  }
+  habit->streak = 0;
+  if (!shell.length || !is_plain(fields, count)) return;
+  habit->length = (u32)shell.length;
+  memcpy(habit->bytes, shell.at, shell.length);
+  habit->streak = 1;
+}
+
+// Bash expands what $BASH_ENV says.
+static int is_word(const char *path) {
+  for (; *path; path++) {
+    char at = *path;
+    int is_letter = (at >= 'a' && at <= 'z') || (at >= 'A' && at <= 'Z') || (at >= '0' && at <= '9');
+    if (!is_letter && at != '/' && at != '.' && at != '_' && at != '-') return 0;
+  }
+  return 1;
+}
+
+static int make_gate(void) {
+  if (gate >= 0) return 1;
+  char *path = gate_entry + length_of("BASH_ENV=");
+  join(gate_entry, sizeof gate_entry, "BASH_ENV=", settings.run, "/waiting", (char *)0);
+  if (!is_word(path) || make_fifo(path) < 0) return 0;
+  gate = open_at(AT_FDCWD, path, O_PATH, 0);
+  return gate >= 0;
+}
+
+int is_shell_wanted(void) {
+  if (is_off || habit->streak < STREAK) return 0;
+  is_off = !make_gate();
+  return !is_off;
+}
+
+int wait_for_command(void) {
+  static char blanks[ARGUMENT_BYTES];
+  memset(blanks, ' ', sizeof blanks - 1);
+  return wait_as_shell(gate_entry, blanks);
+}
+
+int shell_ended(int status) {
+  forget_shell();
+  // By itself, without a command: it is none that waits.
+  if ((status & 127) == 0) is_off = 1;
+  // Its request may be on the way, and was not run.
+  return SIGKILL;
+}
+
+static void close_one(i64 *fd) {
+  if (*fd >= 0) SYS(close, *fd);
+  *fd = -1;
+}
+
+void forget_shell(void) {
+  close_one(&ready.writer);
+  close_one(&ready.reader);
+  close_one(&ready.memory);
+  ready.looks = 0;
+}
+
+// Where its blanks are; what was the last of its environment, which bash has read, becomes nothing.
+static int open_memory(int pid) {
+  static const char nothing[sizeof gate_entry];
+  char path[40], digits[24], found[ARGUMENT_BYTES];
+  u64 arguments, end;
+  memory_of(pid, &arguments, &end);
+  join(path, sizeof path, "/proc/", decimal((u64)pid, digits), "/mem", (char *)0);
+  ready.memory = open_at(AT_FDCWD, path, O_RDWR, 0);
+  if (!arguments || !end || ready.memory < 0) return 0;
+  ready.argument = arguments + sizeof "bash" + sizeof "-c";
+  if (SYS(pread64, ready.memory, found, sizeof found, ready.argument) != sizeof found) return 0;
+  for (usize i = 0; i < sizeof found; i++)
+    if (found[i] != (i < sizeof found - 1 ? ' ' : 0)) return 0;
+  usize length = length_of(gate_entry);
+  return SYS(pwrite64, ready.memory, nothing, length, end - length - 1) == (i64)length;
+}
+
+static int is_alive(int pid) {
+  char state = state_of(pid);
+  return state && state != 'Z';
+}
+
+/** Whether the shell has come to its FIFO. */
+static int is_ready(int pid) {
+  if (ready.writer >= 0) return 1;
+  char path[64], digits[24];
+  join(path, sizeof path, "/proc/self/fd/", decimal((u64)gate, digits), (char *)0);
+  ready.writer = open_at(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0);
+  if (ready.writer < 0) return 0;
+  ready.reader = open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+  if (ready.reader >= 0 && open_memory(pid)) return 1;
+  is_off = is_alive(pid);
+  return 0;
+}
+
+const struct timespec *until_look(void) {
+  static const struct timespec first = {0, 1500000}, next = {0, 1000000};
+  if (is_off || ready.writer >= 0 || ready.looks == LOOKS) return 0;
+  return ready.looks ? &next : &first;
+}
+
+void look_at_shell(const struct child *child) {
+  ready.looks++;
+  is_ready(child->pid);
+}
+
+static int must_be_ready(int pid) {
+  struct timespec pause = {0, PAUSE_FIRST};
+  for (int look = 0; look < HURRIED_LOOKS && !is_off; look++) {
+    if (is_ready(pid)) return 1;
+    if (!is_alive(pid)) return 0;
+    SYS(nanosleep, &pause, 0);
+    if (pause.nanoseconds < PAUSE_MAX) pause.nanoseconds *= 2;
+  }
+  return 0;
+}
+
+static int write_command(const struct text *command) {
+  static char argument[ARGUMENT_BYTES];
+  memcpy(argument, command->at, command->length);
+  memset(argument + command->length, 0, ARGUMENT_BYTES - command->length);
+  return SYS(pwrite64, ready.memory, argument, sizeof argument, ready.argument) == sizeof argument;
+}
+
+// What a shell has at its start: seconds from now on, its command by name, and `$_`.
+static int write_beginning(const struct text *command) {
+  static char text[4 * ARGUMENT_BYTES + 256];
+  char *at = join(text, 256, "SECONDS=0;unset BASH_ENV;BASH_EXECUTION_STRING='", (char *)0);
+  for (usize i = 0; i < command->length; i++) {
+    if (command->at[i] == '\'') at = join(at, 5, "'\\''", (char *)0);
+    else *at++ = command->at[i];
+  }
+  at = join(at, 16, "';: bash", (char *)0);
+  return SYS(write, ready.writer, text, at - text) == at - text;
+}
+
+static int is_name(char at) {
+  return (at >= 'a' && at <= 'z') || (at >= 'A' && at <= 'Z') || (at >= '0' && at <= '9') || at == '_' || at == '-';
+}
+
+// Of `set` alone, which lists all variables.
+static int is_listing(const char *text, const char *at) {
+  if (at > text && is_name(at[-1])) return 0;
+  for (at += 3; *at == ' ' || *at == '\t'; at++) {}
+  return !*at || *at == '\n' || *at == ';' || *at == '|' || *at == '&' || *at == '>' || *at == ')';
+}
+
+// It might list what a shell has at its start, or look at its process.
+static int may_look(const char *command) {
+  static const char *const words[] = {"PIPESTATUS", "BASH_ARG", "SECONDS", "declare", "typeset", "/proc/"};
+  for (const char *at = command; *at; at++) {
+    for (int i = 0; i < 6; i++)
+      if (starts_with(at, words[i])) return 1;
+    if (starts_with(at, "set") && is_listing(command, at)) return 1;
+  }
+  return 0;
+}
+
+static int hand_over(struct child *child, struct text *fields, usize count) {
+  if (count < 2 || number_of(fields[0].at) != child->id) return 0;
+  struct text shell = shell_of(fields, count);
+  const struct text *command = &fields[count - 1];
+  if (!is_habit(&shell) || command->length >= ARGUMENT_BYTES || length_of(command->at) != command->length) return 0;
+  // It reads to the FIFO's end, which is not there before all is in place.
+  return !may_look(command->at) && must_be_ready(child->pid) && write_beginning(command) && write_command(command);
+}
+
+void answer_as_shell(struct child *child) {
+  static char request[REQUEST_BYTES + 1];
+  static struct text fields[REQUEST_BYTES / 4 + 1];
+  struct text begun = {request, 0};
+  int length = 0;
+  if (SYS(ioctl, child->set->in, 0x541b, &length) < 0 || length <= 0) return;      // FIONREAD
+  if (length <= REQUEST_BYTES && read_exactly(child->set->in, request, (usize)length)) begun.length = (usize)length;
+  request[begun.length] = 0;
+  const u8 *head = (const u8 *)request;
+  usize said = (usize)head[0] << 24 | (usize)head[1] << 16 | (usize)head[2] << 8 | head[3];
+  if (begun.length >= 4 && said == begun.length - 4) {
+    usize count = split(request + 4, said, fields);
+    child->is_shell = !hand_over(child, fields, count);
+  }
+  forget_shell();
+  if (child->is_shell) replace_shell(child, begun);
+}
