@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { CallStatus, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
 import type { LiveService } from "./live-service.js";
+import { heard, outputsOf } from "./output-frames.js";
 import { living, livingAre, uniqueSleep } from "./processes.js";
 import type { TrajectoryClient } from "./trajectory-client.js";
 
@@ -188,6 +189,24 @@ export const WAITING_SHELL_CHECKS: Readonly<Record<string, Check>> = {
       for (let calls = 0; calls < 6; calls++) assert.equal((await other.bash("echo here")).output, "here");
       await other.stream.halfClose();
     }
+  },
+
+  "a command that gets a child of its own in the shell's place loses nothing of its output": async (live, name) => {
+    const session = await WaitingSession.open(live, name);
+    for (let round = 0; round < 200; round++) {
+      // One comes right after the other, while the shell is just coming to its FIFO.
+      const before = session.bash("true");
+      const uniqId = `round-${round}`;
+      const command = "declare -i seen=1; echo here; echo there >&2";
+      const result = await session.stream.call("bash", { command }, { uniqId, streamOutput: true });
+      await before;
+      const outputs = outputsOf(session.stream.frames, uniqId);
+      assert.deepEqual(
+        [result.output, heard(outputs).text, heard(outputs, "stderr").text],
+        ["here\n\n[stderr]\nthere", "here\n", "there\n"],
+      );
+    }
+    await session.stream.halfClose();
   },
 
   "an environment that changes how a shell starts is heeded by each": async (live, name) => {

@@ -135,10 +135,11 @@ void reap(void) {
 }
 
 void replace_shell(struct child *child, struct text begun) {
+  // First, as without writers the set would be at its end for the runner.
+  i64 born = open_writers(child->set);
   SYS(kill, child->pid, SIGKILL);
   SYS(wait4, child->pid, 0, 0, 0);
   child->is_shell = 0;
-  i64 born = open_writers(child->set);
   if (born >= 0) born = give_birth(child, begun);
   if (born > 0) return;
   // What was promised was one process, and that one was there.

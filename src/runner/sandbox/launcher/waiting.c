@@ -258,6 +258,7 @@ void answer_as_shell(struct child *child) {
     usize count = split(request + 4, said, fields);
     child->is_shell = !hand_over(child, fields, count);
   }
-  forget_shell();
   if (child->is_shell) replace_shell(child, begun);
+  // At the end of its FIFO bash goes on.
+  forget_shell();
 }
