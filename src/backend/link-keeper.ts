@@ -8,9 +8,10 @@
 import { EventEmitter } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import { type Init, RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
+import { type Init, type RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { RUNNER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { Link, NotAFrame } from "../link/link.js";
+import { decodeRunnerFrame } from "../link/output-frame.js";
 import { InventoryReader, type RunnerInventory } from "./inventory.js";
 
 export interface Streams {
@@ -89,7 +90,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
       this.line.nonce,
       {
         encode: (frame) => ServerFrame.encode(frame).finish(),
-        decode: (bytes) => RunnerFrame.decode(bytes),
+        decode: decodeRunnerFrame,
         bytesMax: RUNNER_FRAME_BYTES_MAX,
       },
       { end: "server", epoch: this.line.epoch },

@@ -3,6 +3,7 @@
 // after a silence. Invariant: the status goes out after every frame that was pushed before it, and nothing after.
 import type { StatusObject } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../core/clock.js";
+import type { Encoded } from "./wire.js";
 
 /** Taken frames that the queue keeps at its front before it is copied. */
 const COMPACT_FRAMES = 1024;
@@ -20,7 +21,7 @@ export interface FrameWriterOptions {
 /** The stream that the frames are of. */
 export interface FrameOwner<Frame> {
   readonly heartbeat: Frame;
-  encode(frame: Frame): Buffer;
+  encode(frame: Frame): Encoded;
   onPressure(high: boolean): void;
   onOverflow(): void;
   /** What to call when the frame has left the process, as far as it can be told; never for one that was not written. */
@@ -31,7 +32,7 @@ export interface FrameOwner<Frame> {
 
 /** What it needs of a gRPC call. `emit("error", status)` is how grpc-js is told to end with a status. */
 export interface WritableCall {
-  write(message: Buffer, onWritten?: (error?: Error | null) => void): boolean;
+  write(message: Encoded, onWritten?: (error?: Error | null) => void): boolean;
   end(): unknown;
   emit(event: "error", status: StatusObject): boolean;
   once(event: "drain", listener: () => void): unknown;
@@ -134,7 +135,7 @@ export class FrameWriter<Frame> {
     });
   }
 
-  #encoded(frame: Frame): Buffer | undefined {
+  #encoded(frame: Frame): Encoded | undefined {
     try {
       return this.owner.encode(frame);
     } catch (error) {

@@ -9,8 +9,9 @@ import type {
 import { ArtifactServiceService } from "../gen/switchyard/v1/artifact_service.js";
 import { ToolExecutorServiceService } from "../gen/switchyard/v1/tool_executor_service.js";
 import type { UnaryHandler, UnaryHandlers } from "./unary.js";
+import { type Encoded, serialized } from "./wire.js";
 
-export type StreamCall = ServerDuplexStream<Buffer, Buffer>;
+export type StreamCall = ServerDuplexStream<Buffer, Encoded>;
 
 export interface ToolHandlers extends UnaryHandlers {
   readonly runTrajectory: (call: StreamCall) => void;
@@ -27,7 +28,7 @@ export interface ArtifactHandlers {
 export function rawToolService(): ServiceDefinition<ToolHandlers> {
   const service = ToolExecutorServiceService;
   return {
-    runTrajectory: raw(service.runTrajectory),
+    runTrajectory: { ...raw(service.runTrajectory), responseSerialize: serialized },
     execute: raw(service.execute),
     releaseTrajectory: raw(service.releaseTrajectory),
     listTools: raw(service.listTools),

@@ -22,7 +22,7 @@ import type { CallState, TrajectoryEvent } from "../trajectory/session.js";
 import { durationOfMs, durationOfSeconds } from "./duration.js";
 import { fittedResult } from "./fit-result.js";
 import { sendable } from "./struct.js";
-import { headOf, wellFormed } from "./wire.js";
+import { type Encoded, headOf, wellFormed } from "./wire.js";
 
 export const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 export const RESPONSE_BYTES_MAX = 1024 * 1024;
@@ -52,7 +52,7 @@ export type ServerFrame = TrajectoryEvent | { readonly kind: "heartbeat" };
 
 type WireFrame = NonNullable<RunTrajectoryResponse["frame"]>;
 
-export function encodeFrame(frame: ServerFrame, announcement: Announcement): Uint8Array {
+export function encodeFrame(frame: ServerFrame, announcement: Announcement): Encoded {
   if (frame.kind === "output") return encodeOutput(frame.uniqId, frame.piece);
   const wire = wireFrame(frame, announcement);
   const bytes = encodeWith(keptWriter, wire);
@@ -109,8 +109,8 @@ function wireFrame(frame: Exclude<ServerFrame, { kind: "output" }>, announcement
   }
 }
 
-/** By hand, so that its bytes are copied once. */
-function encodeOutput(uniqId: string, { channel, offset, data, missing }: OutputPiece): Uint8Array {
+/** By hand and in parts, so that its bytes are copied only where they are serialized. */
+function encodeOutput(uniqId: string, { channel, offset, data, missing }: OutputPiece): Encoded {
   const value = {
     uniqId,
     channel: WIRE_CHANNEL[channel],
@@ -122,7 +122,7 @@ function encodeOutput(uniqId: string, { channel, offset, data, missing }: Output
   const dataHead = data.length === 0 ? NOTHING : new BinaryWriter().uint32(OUTPUT_DATA).uint32(data.length).finish();
   const length = fields.length + dataHead.length + data.length;
   const head = new BinaryWriter().uint32(FRAME_OUTPUT).uint32(length).raw(fields).raw(dataHead).finish();
-  return Buffer.concat([head, data]);
+  return [head, data];
 }
 
 function opened(event: Extract<TrajectoryEvent, { kind: "opened" }>, announcement: Announcement): Opened {

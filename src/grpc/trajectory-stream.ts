@@ -14,7 +14,7 @@ import { type FrameOwner, FrameWriter, type WritableCall } from "./frame-writer.
 import { type Announcement, encodeFrame, type ServerFrame } from "./responses.js";
 import { grpcStatusOf, type OnRefused } from "./status.js";
 import { belongingTo } from "./trace-parent.js";
-import { asBuffer } from "./wire.js";
+import type { Encoded } from "./wire.js";
 
 /** Messages are bytes on both sides, so that decoding and encoding errors are ours to answer. */
 export interface TrajectoryCall extends WritableCall {
@@ -126,8 +126,8 @@ class TrajectoryStream implements EventSink, LiveStream, FrameOwner<ServerFrame>
     return HEARTBEAT;
   }
 
-  encode(frame: ServerFrame): Buffer {
-    return asBuffer(encodeFrame(frame, this.#options.announcement));
+  encode(frame: ServerFrame): Encoded {
+    return encodeFrame(frame, this.#options.announcement);
   }
 
   onWritten(frame: ServerFrame): (() => void) | undefined {

@@ -63,6 +63,25 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** A message that is encoded, as a whole or in parts. */
+export type Encoded = Uint8Array | readonly Uint8Array[];
+
+/** Of all messages in parts. */
+let scratch: Buffer = Buffer.alloc(0);
+
+/** Good until the next one: grpc-js copies what a serializer returns at once, into its frame. */
+export function serialized(message: Encoded): Buffer {
+  if (message instanceof Uint8Array) return asBuffer(message);
+  const length = message.reduce((sum, part) => sum + part.length, 0);
+  if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const part of message) {
+    scratch.set(part, at);
+    at += part.length;
+  }
+  return scratch.subarray(0, length);
+}
+
 /** The first `bytesMax` UTF-8 bytes of the text at most, never ending within a character. */
 export function headOf(text: string, bytesMax: number): string {
   const bytes = Buffer.from(text, "utf8");

@@ -1,7 +1,7 @@
 // `stream_output` against a real server with the process backend: what arrives, when, and what a slow or broken client changes.
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
-import { SwitchyardClient } from "../../src/client/index.js";
+import { type OutputChunk, SwitchyardClient } from "../../src/client/index.js";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
 import { FaultProxy } from "../support/fault-proxy.js";
 import { FLOOD, floodIsExact, linesComeAtOnce } from "../support/live-checks.js";
@@ -57,6 +57,29 @@ test("Execute ignores stream_output", async () => {
 test("a line a second is at the client within 200 ms, each", (t) => linesComeAtOnce(t, clientOf(t)));
 
 test("100 MB arrive byte by byte", (t) => floodIsExact(t, clientOf(t), HUNDRED_MB));
+
+test("commands of one connection that write at once have each their own bytes", async (t) => {
+  const client = clientOf(t);
+  const bytes = 20_000_000;
+  const letters = ["a", "b", "c"];
+  const heardOf = await Promise.all(
+    letters.map(async (letter) => {
+      const trajectory = await client.open();
+      let own = 0;
+      const onOutput = ({ data }: OutputChunk) => {
+        own += data.every((byte) => byte === letter.charCodeAt(0)) ? data.length : 0;
+      };
+      const command = `head -c ${bytes} /dev/zero | tr '\\0' ${letter}`;
+      await trajectory.call("bash", { command }, { onOutput, timeoutS: 120 });
+      await trajectory.close();
+      return own;
+    }),
+  );
+  assert.deepEqual(
+    heardOf,
+    letters.map(() => bytes),
+  );
+});
 
 test("many small writes go together", async () => {
   const stream = await live.open({ trajectoryId: "chatty" });

@@ -12,7 +12,7 @@ import { Open, RunTrajectoryRequest, RunTrajectoryResponse } from "../../src/gen
 import { decodeExecute, decodeFrame, decodeRelease } from "../../src/grpc/conversion.js";
 import { durationOfMs, secondsOf } from "../../src/grpc/duration.js";
 import { encodeFrame, RESPONSE_BYTES_MAX, type ServerFrame } from "../../src/grpc/responses.js";
-import { headOf, tailOf } from "../../src/grpc/wire.js";
+import { headOf, serialized, tailOf } from "../../src/grpc/wire.js";
 import { announcement } from "../support/grpc-service.js";
 import { okOutcome } from "../support/outcomes.js";
 
@@ -43,7 +43,7 @@ function refused(reason: string, text: RegExp): (error: unknown) => boolean {
 }
 
 function resultOf(frame: ServerFrame): { result: ToolResult; bytes: number } {
-  const bytes = encodeFrame(frame, announcement);
+  const bytes = serialized(encodeFrame(frame, announcement));
   const { frame: decoded } = RunTrajectoryResponse.decode(bytes);
   if (decoded?.$case !== "result") return assert.fail();
   return { result: decoded.value, bytes: bytes.length };
@@ -313,7 +313,7 @@ test("nothing in an outcome makes encoding fail", () => {
 
 test("a rejected call's INVALID is the client's fault", () => {
   const fault = (status: "INVALID" | "NOT_STARTED") => {
-    const bytes = encodeFrame({ kind: "rejected", uniqId: "u", status, error: "e" }, announcement);
+    const bytes = serialized(encodeFrame({ kind: "rejected", uniqId: "u", status, error: "e" }, announcement));
     const { frame } = RunTrajectoryResponse.decode(bytes);
     return frame?.$case === "rejected" ? frame.value.fault : assert.fail();
   };
@@ -359,7 +359,7 @@ test("opened with more known calls than fit says so", () => {
     known,
     knownTruncated: false,
   };
-  const bytes = encodeFrame(opened, announcement);
+  const bytes = serialized(encodeFrame(opened, announcement));
   assert.ok(bytes.length <= RESPONSE_BYTES_MAX);
   const { frame } = RunTrajectoryResponse.decode(bytes);
   if (frame?.$case !== "opened") return assert.fail();
@@ -376,4 +376,12 @@ test("text is cut between characters", () => {
   assert.equal(tailOf("aé€😀", 7), "€😀");
   assert.equal(headOf("abc", 0), "");
   assert.equal(tailOf("abc", 0), "");
+});
+
+test("a message in parts is serialized as a whole, however long the one before was", () => {
+  const parts = (...texts: string[]) => texts.map((text) => Buffer.from(text));
+  const long = "x".repeat(100_000);
+  assert.equal(serialized(parts("ab", long)).toString(), `ab${long}`);
+  assert.equal(serialized(parts("c", "", "de")).toString(), "cde");
+  assert.equal(serialized(Buffer.from("whole")).toString(), "whole");
 });
