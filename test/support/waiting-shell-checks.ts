@@ -60,7 +60,7 @@ export class WaitingSession {
 
   /** Resolves when another waits in the place of that one. */
   async shellAfter(pid: string): Promise<void> {
-    for (let now = waiting(this.word); now === undefined || now === pid; now = waiting(this.word)) {
+    for (let now = waiting(this.word); !now || now === pid; now = waiting(this.word)) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

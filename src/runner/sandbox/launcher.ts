@@ -3,6 +3,7 @@
 // Invariants: every run that was handed over ends exactly once, also when the launcher dies, lies or falls silent; what it
 // costs the runner is bounded, whoever has taken the launcher over.
 import { closeSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { ArmedChildren } from "./armed-children.js";
 import { openFifo } from "./fifo.js";
@@ -35,6 +36,9 @@ const WAIT_STATUS = /^\d{1,5}$/;
 const WEIGHING_MS_MAX = 10_000;
 /** What the launcher names children and FIFOs by. */
 const NUMBER = /^\d{1,10}$/;
+/** So many commands in a row let one expect another: a trajectory that runs one pays for no second shell. */
+const HABIT_COMMANDS = 2;
+const PROCESSORS = availableParallelism();
 /** So many armed children in a row may be gone before they are of use. */
 const LOST_MAX = 16;
 
@@ -45,6 +49,7 @@ export class Launcher {
   readonly #lingering = new Lingering();
   readonly #sets: FifoSets;
   #lostInARow = 0;
+  #commandsInARow = 0;
   /** Of the runs that have not ended, those that outlive calls. */
   #lasting = 0;
   #weight: Weight = NO_WEIGHT;
@@ -84,7 +89,7 @@ export class Launcher {
     // What it starts is told by its birth from what was there before; measured here, as the launcher may lag behind.
     const sinceMs = performance.now();
     youngRuns.add(run);
-    armed.set.send(requestOf(armed.id, fields));
+    armed.set.send(requestOf(armed.id, this.#expecting(fields)));
     return { ...run, kill: () => this.#kill(`kill ${armed.id} ${since(sinceMs)}`, armed.id) };
   }
 
@@ -109,6 +114,7 @@ export class Launcher {
   async lend(): Promise<Lent> {
     const armed = this.#armed.takeReady() ?? (await this.#takeArmed());
     const { id, set } = armed;
+    this.#commandsInARow = 0;
     const run = this.#begin(armed);
     for (const pipe of [run.stdout, run.stderr]) pipe.follow();
     const sinceMs = performance.now();
@@ -141,6 +147,14 @@ export class Launcher {
   /** Ends the launcher itself; with pids of its own, everything in its sandbox ends with it. `died` resolves after that. */
   destroy(): void {
     if (!this.#gone) this.home.destroy();
+  }
+
+  /** Has the next child be a shell that has been started, where there is likely to be another command and a processor for it. */
+  #expecting(fields: RunFields): RunFields {
+    const [kind, ...rest] = fields;
+    this.#commandsInARow = kind === "bash" ? this.#commandsInARow + 1 : 0;
+    const isExpected = this.#commandsInARow >= HABIT_COMMANDS && youngRuns.count <= PROCESSORS;
+    return isExpected ? ["bash-again", ...rest] : fields;
   }
 
   #giveUp(complaint: string): void {

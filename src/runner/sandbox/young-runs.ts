@@ -16,6 +16,10 @@ class YoungRuns {
   readonly #runs = new Map<YoungRun, number>();
   #looking: NodeJS.Timeout | undefined;
 
+  get count(): number {
+    return this.#runs.size;
+  }
+
   add(run: YoungRun): void {
     this.#runs.set(run, performance.now());
     this.#looking ??= setInterval(() => this.#look(), LOOK_MS).unref();

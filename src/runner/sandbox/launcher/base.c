@@ -160,6 +160,11 @@ _Noreturn void leave(int code) {
   for (;;) SYS(exit_group, code);
 }
 
+void heed(int signal, int is_heeded) {
+  u64 action[4] = {!is_heeded};                           // the handler: SIG_DFL, SIG_IGN
+  SYS(rt_sigaction, signal, action, 0, 8);
+}
+
 i64 fork_child(void) { return SYS(clone, SIGCHLD, 0, 0, 0, 0); }
 
 i64 each_number(int folder, void (*visit)(u64 number, void *with), void *with) {

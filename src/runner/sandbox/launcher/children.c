@@ -14,6 +14,7 @@ static _Noreturn void live(const struct child *child, struct text begun) {
   struct set *set = child->set;
   u64 chld = 1UL << (SIGCHLD - 1);
   SYS(rt_sigprocmask, 1, &chld, 0, 8);                    // SIG_UNBLOCK
+  heed(SIGPIPE, 1);
   SYS(setsid, 0);
   SYS(prctl, 1, SIGKILL, 0, 0, 0);                        // PR_SET_PDEATHSIG: never left waiting by a dead launcher
   if (SYS(getppid, 0) != launcher_pid) leave(0);

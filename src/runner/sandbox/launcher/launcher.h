@@ -29,6 +29,8 @@ void say(int fd, ...);
 /** Says the texts, up to a null, on stderr, and ends. */
 _Noreturn void die(const char *what, ...);
 _Noreturn void leave(int code);
+/** Whether the signal does what it does by itself, or nothing. */
+void heed(int signal, int is_heeded);
 /** As fork(2). */
 i64 fork_child(void);
 /** Calls it with each name in the folder that is a number; what went wrong, negative. */
@@ -116,11 +118,11 @@ int write_file(struct text *fields, usize count);
 
 enum { HABIT_BYTES = 8192 };
 
-/** What commands were run by of late, shared with the children that read requests. */
+/** What the last command was run by, shared with the children that read requests. */
 struct habit {
-  /** So many were run by it one after the other. */
-  u32 streak;
-  /** The fields of those requests, but for the child and the kind before and the command after them. */
+  /** Whether one more like it is. */
+  u32 is_expected;
+  /** The fields of that request, but for the child and the kind before and the command after them. */
   u32 length;
   char bytes[HABIT_BYTES + 4];
 };

@@ -86,6 +86,7 @@ static i64 become_launcher(void) {
     SYS(close, score);
   }
   SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);                // nobody attaches to the launcher
+  heed(SIGPIPE, 0);                                       // a shell may be killed just when it gets its command
   u64 chld = 1UL << (SIGCHLD - 1);
   SYS(rt_sigprocmask, 0, &chld, 0, 8);                    // SIG_BLOCK
   i64 signals = SYS(signalfd4, -1, &chld, 8, O_CLOEXEC | O_NONBLOCK);
@@ -111,7 +112,7 @@ static void obey(char *line) {
   } else if (same(words[0], "end")) {
     if (living(id)) SYS(kill, living(id), SIGKILL);
   } else if (same(words[0], "killall")) {
-    habit->streak = 0;
+    habit->is_expected = 0;
     kill_call(0, 0, 0, 0);
   } else if (same(words[0], "weigh")) weigh();
 }

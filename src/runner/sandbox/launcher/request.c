@@ -1,6 +1,7 @@
 // The life of an armed child: one request, then its end. A request is its length, 32 bits big-endian, and so many bytes of
 // fields, each again a length and its bytes; run.ts makes them. First the child's id and what is asked for:
 //   bash      folder, number of environment entries, each entry, program and arguments
+//   bash-again  the same, where one more such is expected (waiting.c)
 //   shell     number of environment entries, each entry: a bash that goes on reading commands from NAME.in, which then is
 //             NAME.shell/bash, and has NAME.out as NAME.shell/words
 //   read      workspace, path, offset, limit (0: to the end), most bytes
@@ -165,7 +166,7 @@ int run_request(u32 id, struct set *set, struct text begun) {
   SYS(close, set->in);
   if (same(kind, "done")) return 0;
   if (same(kind, "shell")) return become_shell(set, fields, count);
-  if (same(kind, "bash") && count > 0) {
+  if (starts_with(kind, "bash") && count > 0) {
     struct text *command = &fields[count - 1];
     i64 written = command->length > ARGUMENT_MAX ? shorten(set, command) : 0;
     if (written < 0) return (int)complain("cannot write the command into ", settings.run, written, 126);

@@ -17,7 +17,8 @@ enum { NR_read = 0, NR_write = 1, NR_close = 3, NR_fstat = 5, NR_lseek = 8, NR_m
        NR_prctl = 157, NR_mount = 165, NR_getdents64 = 217, NR_keyctl = 250, NR_openat = 257, NR_mkdirat = 258,
        NR_mknodat = 259, NR_fchownat = 260, NR_newfstatat = 262, NR_unlinkat = 263, NR_renameat = 264, NR_readlinkat = 267,
        NR_fchmodat = 268, NR_ppoll = 271, NR_signalfd4 = 289, NR_dup3 = 292, NR_prlimit64 = 302, NR_memfd_create = 319,
-       NR_rt_sigprocmask = 14, NR_nanosleep = 35, NR_pread64 = 17, NR_pwrite64 = 18 };
+       NR_rt_sigprocmask = 14, NR_nanosleep = 35, NR_pread64 = 17, NR_pwrite64 = 18,
+       NR_rt_sigaction = 13 };
 #elif defined(__aarch64__)
 enum { NR_read = 63, NR_write = 64, NR_close = 57, NR_fstat = 80, NR_lseek = 62, NR_mmap = 222, NR_munmap = 215, NR_ioctl = 29,
        NR_socket = 198, NR_getpid = 172, NR_clone = 220, NR_execve = 221, NR_exit_group = 94, NR_wait4 = 260, NR_kill = 129,
@@ -26,7 +27,8 @@ enum { NR_read = 63, NR_write = 64, NR_close = 57, NR_fstat = 80, NR_lseek = 62,
        NR_prctl = 167, NR_mount = 40, NR_getdents64 = 61, NR_keyctl = 219, NR_openat = 56, NR_mkdirat = 34,
        NR_mknodat = 33, NR_fchownat = 54, NR_newfstatat = 79, NR_unlinkat = 35, NR_renameat = 38, NR_readlinkat = 78,
        NR_fchmodat = 53, NR_ppoll = 73, NR_signalfd4 = 74, NR_dup3 = 24, NR_prlimit64 = 261, NR_memfd_create = 279,
-       NR_rt_sigprocmask = 135, NR_nanosleep = 101, NR_pread64 = 67, NR_pwrite64 = 68 };
+       NR_rt_sigprocmask = 135, NR_nanosleep = 101, NR_pread64 = 67, NR_pwrite64 = 68,
+       NR_rt_sigaction = 134 };
 #else
 #error "x86-64 and arm64 only"
 #endif
@@ -78,7 +80,7 @@ enum { O_DIRECTORY = 040000 };
 #endif
 
 enum { AT_FDCWD = -100, AT_REMOVEDIR = 0x200 };
-enum { SIGKILL = 9, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGRTMAX = 64 };
+enum { SIGKILL = 9, SIGPIPE = 13, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGRTMAX = 64 };
 enum { POLLIN = 1, POLLHUP = 16 };
 enum { S_IFMT = 0170000, S_IFIFO = 0010000, S_IFREG = 0100000 };
 

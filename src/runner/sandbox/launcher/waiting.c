@@ -1,6 +1,6 @@
-// A shell that is started before its command is known, which is most of what a command takes. Where a slot's last commands were
-// all run by the same bash with the same environment, the next armed child is that bash: with blanks for its command, and with a
-// FIFO as $BASH_ENV, which it opens when it has come so far, and waits. The launcher reads the request in its place, writes the command
+// A shell that is started before its command is known, which is most of what a command takes. Where the runner expects one more
+// command like the last, the next armed child is the bash that ran that: with blanks for its command, and with a
+// FIFO as $BASH_ENV, at whose opening it waits when it has come so far. The launcher reads the request in its place, writes the command
 // over the blanks, where bash looks for it when it is done with $BASH_ENV, and into the FIFO what puts things right that a
 // shell can see: so `$0`, messages, line numbers, `$-`, what it execs and how it ends are those of `bash -c`. Whatever else is asked
 // for, and commands that might see the difference, get a new child in its place.
@@ -9,31 +9,29 @@
 #include "launcher.h"
 
 enum {
-  /** So many commands in a row make a habit: one that is alone costs no second shell. */
-  STREAK = 2,
   /** The longest command that is handed over, and a zero. */
   ARGUMENT_BYTES = 4096,
   REQUEST_BYTES = HABIT_BYTES + ARGUMENT_BYTES + 64,
-  /** Looks whether it has come to its FIFO, a millisecond apart, while nobody waits for it. */
-  LOOKS = 10,
-  /** And when its request is there: each after twice the pause before, in nanoseconds. Together a quarter of a second. */
+  /** Looks whether it has come to its FIFO, while nobody waits for it, each after twice the pause before, in nanoseconds. */
+  LOOKS = 6, LOOK_FIRST = 1500000,
+  /** And when its request is there. Together a quarter of a second. */
   HURRIED_LOOKS = 130, PAUSE_FIRST = 50000, PAUSE_MAX = 2000000,
 };
 
 struct habit *habit;
-/** The FIFO, whatever is done to its name; -1: not made yet. */
-static i64 gate = -1;
+/** The FIFO's inode; 0: not made yet. */
+static u64 gate;
 /** It does not work here. */
 static int is_off;
 static char gate_entry[256];
 /** Of the shell that waits. */
 static struct {
-  /** Once it has come to its FIFO, both ends of that, so that writing never ends us, and its memory; -1 before. */
-  i64 writer, reader, memory;
+  /** The FIFO's writing end, once it has come to the other, and its memory; -1 before. */
+  i64 writer, memory;
   /** Where its blanks are. */
   u64 argument;
   int looks;
-} ready = {-1, -1, -1, 0, 0};
+} ready = {-1, -1, 0, 0};
 
 void begin_habits(void) {
   // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS
@@ -52,7 +50,7 @@ static int is_equal(const char *a, const char *b, usize length) {
 /** The fields between the kind and the command; all zeros when it is not a command by `bash -c`. */
 static struct text shell_of(struct text *fields, usize count) {
   struct text none = {0, 0};
-  if (count < 7 || !same(fields[1].at, "bash")) return none;
+  if (count < 7 || !starts_with(fields[1].at, "bash")) return none;
   if (!same(fields[count - 3].at, "bash") || !same(fields[count - 2].at, "-c")) return none;
   char *from = fields[2].at - 4;
   usize length = (usize)(fields[count - 1].at - 4 - from);
@@ -75,15 +73,10 @@ static int is_habit(const struct text *shell) {
 void note_habit(struct text *fields, usize count) {
   if (is_off) return;
   struct text shell = shell_of(fields, count);
-  if (is_habit(&shell)) {
-    habit->streak++;
-    return;
-  }
-  habit->streak = 0;
-  if (!shell.length || !is_plain(fields, count)) return;
+  habit->is_expected = shell.length && same(fields[1].at, "bash-again") && (is_habit(&shell) || is_plain(fields, count));
+  if (!habit->is_expected || is_habit(&shell)) return;
   habit->length = (u32)shell.length;
   memcpy(habit->bytes, shell.at, shell.length);
-  habit->streak = 1;
 }
 
 // Bash expands what $BASH_ENV says.
@@ -97,16 +90,17 @@ static int is_word(const char *path) {
 }
 
 static int make_gate(void) {
-  if (gate >= 0) return 1;
+  if (gate) return 1;
   char *path = gate_entry + length_of("BASH_ENV=");
   join(gate_entry, sizeof gate_entry, "BASH_ENV=", settings.run, "/waiting", (char *)0);
-  if (!is_word(path) || make_fifo(path) < 0) return 0;
-  gate = open_at(AT_FDCWD, path, O_PATH, 0);
-  return gate >= 0;
+  struct stat stat;
+  if (!is_word(path) || make_fifo(path) < 0 || SYS(newfstatat, AT_FDCWD, path, &stat, 0) < 0) return 0;
+  gate = stat.ino;
+  return 1;
 }
 
 int is_shell_wanted(void) {
-  if (is_off || habit->streak < STREAK) return 0;
+  if (is_off || !habit->is_expected) return 0;
   is_off = !make_gate();
   return !is_off;
 }
@@ -125,20 +119,16 @@ int shell_ended(int status) {
   return SIGKILL;
 }
 
-static void close_one(i64 *fd) {
-  if (*fd >= 0) SYS(close, *fd);
-  *fd = -1;
-}
-
 void forget_shell(void) {
-  close_one(&ready.writer);
-  close_one(&ready.reader);
-  close_one(&ready.memory);
+  if (ready.writer >= 0) SYS(close, ready.writer);
+  if (ready.memory >= 0) SYS(close, ready.memory);
+  ready.writer = ready.memory = -1;
   ready.looks = 0;
 }
 
-// Where its blanks are; what was the last of its environment, which bash has read, becomes nothing.
-static int open_memory(int pid) {
+// Where its blanks are; what was the last of its environment, which bash has read, becomes nothing. By /proc, as Docker's own
+// seccomp profile allows no process_vm_writev.
+static int find_blanks(int pid) {
   static const char nothing[sizeof gate_entry];
   char path[40], digits[24], found[ARGUMENT_BYTES];
   u64 arguments, end;
@@ -162,20 +152,20 @@ static int is_alive(int pid) {
 /** Whether the shell has come to its FIFO. */
 static int is_ready(int pid) {
   if (ready.writer >= 0) return 1;
-  char path[64], digits[24];
-  join(path, sizeof path, "/proc/self/fd/", decimal((u64)gate, digits), (char *)0);
-  ready.writer = open_at(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0);
+  struct stat stat;
+  ready.writer = open_at(AT_FDCWD, gate_entry + length_of("BASH_ENV="), O_WRONLY | O_NONBLOCK, 0);
   if (ready.writer < 0) return 0;
-  ready.reader = open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
-  if (ready.reader >= 0 && open_memory(pid)) return 1;
+  int is_gate = SYS(fstat, ready.writer, &stat) == 0 && stat.ino == gate && (stat.mode & S_IFMT) == S_IFIFO;
+  if (is_gate && find_blanks(pid)) return 1;
   is_off = is_alive(pid);
   return 0;
 }
 
 const struct timespec *until_look(void) {
-  static const struct timespec first = {0, 1500000}, next = {0, 1000000};
+  static struct timespec pause;
   if (is_off || ready.writer >= 0 || ready.looks == LOOKS) return 0;
-  return ready.looks ? &next : &first;
+  pause.nanoseconds = (i64)LOOK_FIRST << ready.looks;
+  return &pause;
 }
 
 void look_at_shell(const struct child *child) {
@@ -240,8 +230,10 @@ static int hand_over(struct child *child, struct text *fields, usize count) {
   struct text shell = shell_of(fields, count);
   const struct text *command = &fields[count - 1];
   if (!is_habit(&shell) || command->length >= ARGUMENT_BYTES || length_of(command->at) != command->length) return 0;
+  if (may_look(command->at) || !must_be_ready(child->pid)) return 0;
+  note_habit(fields, count);
   // It reads to the FIFO's end, which is not there before all is in place.
-  return !may_look(command->at) && must_be_ready(child->pid) && write_beginning(command) && write_command(command);
+  return write_beginning(command) && write_command(command);
 }
 
 void answer_as_shell(struct child *child) {
