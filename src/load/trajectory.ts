@@ -121,6 +121,7 @@ export class LoadTrajectory {
   /** Only while it is idle: gives its slot back, and `onReleased` follows. */
   release(): void {
     this.#state = "releasing";
+    this.#acknowledge(1);
     this.#stream?.write(releaseFrame());
   }
 
@@ -207,7 +208,12 @@ export class LoadTrajectory {
     this.#sent = undefined;
     clearTimeout(sent.cancelTimer);
     this.#unacked.push(sent.id);
+    this.#goOn(sent, result);
+    // After the next call, which somebody waits for.
     this.#acknowledge(this.options.ackEvery);
+  }
+
+  #goOn(sent: Sent, result: Result): void {
     const wrong = sent.job.mismatch(result);
     if (this.#state === "preparing") return this.#preparedBy(wrong);
     this.#state = "idle";

@@ -2,6 +2,7 @@
 // stdout and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER, SWITCHYARD_RUNTIME (the folder it came
 // in, absent on the host), SWITCHYARD_SYSTEM (`image`: slots see
 // the whole image; `host`: only its system folders).
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -45,6 +46,9 @@ const nonce = required("SWITCHYARD_NONCE");
 const runtime = process.env.SWITCHYARD_RUNTIME;
 const onHost = required("SWITCHYARD_SYSTEM") === "host";
 mkdirSync(slotsFolder, { recursive: true, mode: 0o711 });
+const launcher = launcherFile();
+// Output goes out by quarters of a megabyte: through a pipe of 64 KiB each would take several turns. Node cannot widen one.
+spawnSync(launcher.path, ["widen"], { stdio: ["ignore", "inherit", "ignore"] });
 
 // process.stdout would block the whole loop while the server is slow to read.
 const output = new Socket({ fd: 1, readable: false, writable: true });
@@ -57,7 +61,7 @@ const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, co
 const runner = new Runner(link, {
   slotsFolder,
   hidden: onHost ? readdirSync("/").filter((name) => !HOST_SYSTEM_FOLDERS.includes(name)) : ["switchyard"],
-  launcher: launcherFile(),
+  launcher,
   perl: bundledPerl(runtime),
   exit: (code) => {
     void removeTree(slotsFolder).finally(() => process.exit(code));

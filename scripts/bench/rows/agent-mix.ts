@@ -1,9 +1,8 @@
 // What a trainer feels: 64 agents that think for a second, mostly run short commands, and now and then a long one. A round must be
 // long beside the longest command, so there are few. How often that one is drawn moves a run's calls per second by several per
 // cent; the share of the ideal is therefore made of what calls took beyond their commands, which no luck of the draw moves.
-import { AGENTS, agentFlags, CYCLE_MS, driveAgents, IDEAL_RATE, overheadMs } from "../agents.js";
+import { agentFlags, agentsOnReference, CYCLE_MS, IDEAL_RATE, overheadMs } from "../agents.js";
 import { mean, median } from "../figures.js";
-import { startReference } from "../rivals/reference/reference.js";
 import type { Row } from "../row.js";
 import { milliseconds, perSecond } from "../turns.js";
 
@@ -19,32 +18,26 @@ export const row: Row = {
   aim: { unit: "", atLeast: 0.98 },
   async measured(bench) {
     const server = await bench.server();
-    const reference = await startReference({ slots: AGENTS, sandboxed: true, signal: bench.signal });
     const [overheads, rates]: [number[], number[]] = [[], []];
-    try {
-      for (let round = 0; round < Math.min(bench.rounds, ROUNDS_MAX); round++) {
-        const { total } = await bench.load(server, agentFlags(WARM_UP_S, COUNTED_S));
-        overheads.push(overheadMs(total));
-        rates.push(total.rate);
-      }
-      // Once: it is far from the aim however often it is measured.
-      const driven = await driveAgents(reference, WARM_UP_S, COUNTED_S);
-      const rounds = overheads.map((ms) => CYCLE_MS / (CYCLE_MS + ms));
-      return {
-        value: median(rounds),
-        rounds,
-        ours: perSecond(median(rounds) * IDEAL_RATE),
-        against: perSecond(IDEAL_RATE),
-        details: [
-          ["calls/s as counted, with the luck of the draw", perSecond(mean(rates))],
-          ["what a call took beyond its command", milliseconds(median(overheads))],
-          ["the reference's calls/s", perSecond(driven.rate)],
-          ["the reference's share of the ideal", (driven.rate / IDEAL_RATE).toFixed(2)],
-          ["the reference's mean time for a `true`", milliseconds(mean(driven.latencies[0] ?? []))],
-        ],
-      };
-    } finally {
-      await reference.close();
+    for (let round = 0; round < Math.min(bench.rounds, ROUNDS_MAX); round++) {
+      const { total } = await bench.load(server, agentFlags(WARM_UP_S, COUNTED_S));
+      overheads.push(overheadMs(total));
+      rates.push(total.rate);
     }
+    const reference = await agentsOnReference(bench);
+    const rounds = overheads.map((ms) => CYCLE_MS / (CYCLE_MS + ms));
+    return {
+      value: median(rounds),
+      rounds,
+      ours: perSecond(median(rounds) * IDEAL_RATE),
+      against: perSecond(IDEAL_RATE),
+      details: [
+        ["calls/s as counted, with the luck of the draw", perSecond(mean(rates))],
+        ["what a call took beyond its command", milliseconds(median(overheads))],
+        ["the reference's calls/s", perSecond(reference.rate)],
+        ["the reference's share of the ideal", (reference.rate / IDEAL_RATE).toFixed(2)],
+        ["the reference's mean time for a `true`", milliseconds(mean(reference.latencies[0] ?? []))],
+      ],
+    };
   },
 };

@@ -19,7 +19,8 @@
 // `told` at the end: it has done so, and what it had begun to start by then is killed;
 // `end ID`: the child alone is killed. Runner to child: request.c.
 //
-// Arguments: the run folder, 1 when every process that can be seen is the slot's, the user, limits of processes, open files and
+// With `widen` as its argument it only makes the pipe that is its stdout hold a megabyte, which Node has no function for.
+// Arguments else: the run folder, 1 when every process that can be seen is the slot's, the user, limits of processes, open files and
 // bytes in a file; of a warden also 1 with a network, and the bytes of /tmp and /dev/shm each, of /run, and of a workspace in memory.
 #include "launcher.h"
 
@@ -140,6 +141,7 @@ static int hear(void) {
 __attribute__((used)) _Noreturn void begin(u64 *stack) {
   usize count = stack[0];
   char **arguments = (char **)(stack + 1);
+  if (count == 2 && same(arguments[1], "widen")) leave(SYS(fcntl, 1, F_SETPIPE_SZ, 1 << 20) < 0);
   if (count != 7 && count != 11) die("this program is started by the Switchyard runner", (char *)0);
   static char run[RUN_MAX + 1];
   if (length_of(arguments[1]) > RUN_MAX) die("the run folder's path is too long: ", arguments[1], (char *)0);

@@ -3,8 +3,8 @@
 // when nothing is left in it: an inode costs more than a look.
 #include "launcher.h"
 
-/** A request holds a file of 64 KiB, and what is about it. */
-enum { SETS_MAX = 512, SPARE_MAX = 3, REQUEST_BYTES = 1 << 17 };
+/** A request holds a file of 64 KiB, and what is about it; of output the runner reads as much at a time. */
+enum { SETS_MAX = 512, SPARE_MAX = 3, REQUEST_BYTES = 1 << 17, OUTPUT_BYTES = 1 << 18 };
 
 static struct set all[SETS_MAX];
 /** Of children that have ended, the last at the end. */
@@ -78,7 +78,9 @@ static i64 open_fifos(struct set *set) {
     i64 fd = open_at(AT_FDCWD, path, i == 0 ? O_RDWR : O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0) return fd;
     *ends[i] = (int)fd;
-    if (i == 0) SYS(fcntl, fd, 1031, REQUEST_BYTES);      // F_SETPIPE_SZ; where it may not be, a request takes more turns
+    // Where they may not hold as much it takes more turns. All that runners' users have counts towards one limit of the kernel's.
+    if (i == 0) SYS(fcntl, fd, F_SETPIPE_SZ, REQUEST_BYTES);
+    if (i == 1 && !settings.uid) SYS(fcntl, fd, F_SETPIPE_SZ, OUTPUT_BYTES);
   }
   return open_writers(set);
 }

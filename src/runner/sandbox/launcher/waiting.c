@@ -14,8 +14,8 @@ enum {
   REQUEST_BYTES = HABIT_BYTES + ARGUMENT_BYTES + 64,
   /** Looks whether it has come to its FIFO, while nobody waits for it, each after twice the pause before, in nanoseconds. */
   LOOKS = 6, LOOK_FIRST = 1500000,
-  /** And when its request is there. Together a quarter of a second. */
-  HURRIED_LOOKS = 130, PAUSE_FIRST = 50000, PAUSE_MAX = 2000000,
+  /** And when its request is there, each so many nanoseconds later than the one before. Together a quarter of a second. */
+  HURRIED_LOOKS = 100, PAUSE_STEP = 50000,
 };
 
 struct habit *habit;
@@ -174,12 +174,12 @@ void look_at_shell(const struct child *child) {
 }
 
 static int must_be_ready(int pid) {
-  struct timespec pause = {0, PAUSE_FIRST};
+  struct timespec pause = {0, 0};
   for (int look = 0; look < HURRIED_LOOKS && !is_off; look++) {
     if (is_ready(pid)) return 1;
     if (!is_alive(pid)) return 0;
+    pause.nanoseconds += PAUSE_STEP;
     SYS(nanosleep, &pause, 0);
-    if (pause.nanoseconds < PAUSE_MAX) pause.nanoseconds *= 2;
   }
   return 0;
 }
