@@ -108,7 +108,7 @@ const PROBES: readonly string[] = [
   "set | grep -c .; set > listing; wc -l < listing",
   "declare -p | grep -v 'RANDOM\\|EPOCH\\|PPID\\|BASHPID'",
   `echo "[\${PIPESTATUS[*]}]"; true | false; echo "\${PIPESTATUS[*]}"`,
-  "echo $((SECONDS < 2)); sleep 1.1; echo $((SECONDS > 0))",
+  "echo $((SECONDS < 9)); sleep 1.1; echo $((SECONDS > 0))",
   "shopt; set -o; hash; alias; jobs; declare -F; umask; ulimit -a; pwd; dirs; compgen -v | grep -v PIPESTATUS",
   "history; fc -l; echo $HISTCMD",
   "ls /proc/self/fd; ls -l /proc/$$/fd | wc -l; tr '\\0' '|' < /proc/$$/cmdline; tr '\\0' '|' < /proc/$$/environ",
