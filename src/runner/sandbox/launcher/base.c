@@ -46,6 +46,11 @@ u64 number_of(const char *text) {
   return number;
 }
 
+usize big_endian(const char bytes[4]) {
+  const u8 *at = (const u8 *)bytes;
+  return (usize)at[0] << 24 | (usize)at[1] << 16 | (usize)at[2] << 8 | at[3];
+}
+
 static char *join_list(char *out, usize size, __builtin_va_list texts) {
   char *end = out + size - 1;
   for (const char *text; (text = __builtin_va_arg(texts, const char *));)

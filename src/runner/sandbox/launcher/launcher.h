@@ -17,6 +17,8 @@ int same(const char *a, const char *b);
 int starts_with(const char *text, const char *beginning);
 /** Decimal; 0 where there is none. */
 u64 number_of(const char *text);
+/** Of 32 bits. */
+usize big_endian(const char bytes[4]);
 /** Appends the texts, up to a null, to what is at `out`, cut at `size`; returns the end. */
 char *join(char *out, usize size, ...);
 char *decimal(u64 number, char out[24]);

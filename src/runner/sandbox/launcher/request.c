@@ -119,8 +119,7 @@ static int become_script(struct set *set, struct text *fields, usize count) {
 usize split(char *bytes, usize length, struct text *fields) {
   usize count = 0;
   for (usize at = 0; at + 4 <= length;) {
-    const u8 *head = (const u8 *)bytes + at;
-    usize size = (usize)head[0] << 24 | (usize)head[1] << 16 | (usize)head[2] << 8 | head[3];
+    usize size = big_endian(bytes + at);
     at += 4;
     if (size > length - at) break;
     // On the length that came before, which has been read.
@@ -148,9 +147,9 @@ static int read_begun(struct text *begun, int fd, void *bytes, usize length) {
 }
 
 int run_request(u32 id, struct set *set, struct text begun) {
-  u8 head[4];
+  char head[4];
   if (!read_begun(&begun, set->in, head, 4)) return 0;
-  usize length = (usize)head[0] << 24 | (usize)head[1] << 16 | (usize)head[2] << 8 | head[3];
+  usize length = big_endian(head);
   char *bytes = pages(length + 1);
   if (!read_begun(&begun, set->in, bytes, length)) return 0;
   struct text *fields = pages((length / 4 + 1) * sizeof(struct text));

@@ -79,14 +79,14 @@ void note_habit(struct text *fields, usize count) {
   memcpy(habit->bytes, shell.at, shell.length);
 }
 
+static int is_name(char at) {
+  return (at >= 'a' && at <= 'z') || (at >= 'A' && at <= 'Z') || (at >= '0' && at <= '9') || at == '_' || at == '-';
+}
+
 // Bash expands what $BASH_ENV says.
 static int is_word(const char *path) {
-  for (; *path; path++) {
-    char at = *path;
-    int is_letter = (at >= 'a' && at <= 'z') || (at >= 'A' && at <= 'Z') || (at >= '0' && at <= '9');
-    if (!is_letter && at != '/' && at != '.' && at != '_' && at != '-') return 0;
-  }
-  return 1;
+  while (is_name(*path) || *path == '/' || *path == '.') path++;
+  return !*path;
 }
 
 static int make_gate(void) {
@@ -203,10 +203,6 @@ static int write_beginning(const struct text *command) {
   return SYS(write, ready.writer, text, at - text) == at - text;
 }
 
-static int is_name(char at) {
-  return (at >= 'a' && at <= 'z') || (at >= 'A' && at <= 'Z') || (at >= '0' && at <= '9') || at == '_' || at == '-';
-}
-
 // Of `set` alone, which lists all variables.
 static int is_listing(const char *text, const char *at) {
   if (at > text && is_name(at[-1])) return 0;
@@ -244,10 +240,8 @@ void answer_as_shell(struct child *child) {
   if (SYS(ioctl, child->set->in, 0x541b, &length) < 0 || length <= 0) return;      // FIONREAD
   if (length <= REQUEST_BYTES && read_exactly(child->set->in, request, (usize)length)) begun.length = (usize)length;
   request[begun.length] = 0;
-  const u8 *head = (const u8 *)request;
-  usize said = (usize)head[0] << 24 | (usize)head[1] << 16 | (usize)head[2] << 8 | head[3];
-  if (begun.length >= 4 && said == begun.length - 4) {
-    usize count = split(request + 4, said, fields);
+  if (begun.length >= 4 && big_endian(request) == begun.length - 4) {
+    usize count = split(request + 4, begun.length - 4, fields);
     child->is_shell = !hand_over(child, fields, count);
   }
   if (child->is_shell) replace_shell(child, begun);
