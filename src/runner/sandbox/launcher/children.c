@@ -25,12 +25,13 @@ static _Noreturn void live(const struct child *child, struct text begun) {
   close_writers(set);
   SYS(close, set->out);
   SYS(close, set->err);
-  // Of the shell that waits, which would not see the end of its FIFO.
+  // Of the shell that waits, which would not see the end of its FIFO, nor the runner that of its output.
   forget_shell();
+  if (waiting_shell()) close_writers(waiting_shell()->set);
   leave(child->is_shell ? wait_for_command() : run_request(child->id, set, begun));
 }
 
-/** 1, or what kept it from being made. */
+/** 1, or what kept it from being made. A shell's set keeps its writers, for a child that may take its place. */
 static i64 give_birth(struct child *child, struct text begun) {
   i64 pid = fork_child();
   if (pid == 0) live(child, begun);
@@ -38,7 +39,7 @@ static i64 give_birth(struct child *child, struct text begun) {
   child->pid = (int)pid;
   lately[child->id % REMEMBERED].id = child->id;
   lately[child->id % REMEMBERED].pid = (int)pid;
-  close_writers(child->set);
+  if (!child->is_shell) close_writers(child->set);
   return 1;
 }
 
@@ -115,7 +116,6 @@ static void ended(int pid, int status) {
     if (children[i].pid != pid) continue;
     struct child child = children[i];
     children[i] = children[--count];
-    if (child.is_shell) status = shell_ended(status);
     char number[24], how[24], path[256];
     say(1, "exit ", decimal(child.id, number), " ", decimal((u64)status, how), "\n", (char *)0);
     set_path(child.set, "command", path);
@@ -126,25 +126,38 @@ static void ended(int pid, int status) {
   }
 }
 
-void reap(void) {
+/** The request of a shell that has ended goes to a child that reads it itself. */
+static void take_over(struct child *child, int status, struct text begun) {
+  shell_ended(status);
+  child->is_shell = 0;
+  i64 born = give_birth(child, begun);
+  if (born > 0) return;
+  // What was promised was one process, and that one was there.
+  say(child->set->to_stderr, "cannot start: ", error_text(born), "\n", (char *)0);
+  close_writers(child->set);
+  ended(child->pid, 126 << 8);
+}
+
+void reap(int is_killed) {
   for (;;) {
     int status;
     i64 pid = SYS(wait4, -1, &status, 1, 0);              // WNOHANG
     if (pid <= 0) return;
-    ended((int)pid, status & 0xffff);
+    struct child *shell = waiting_shell();
+    if (!shell || shell->pid != pid) ended((int)pid, status & 0xffff);
+    else if (!is_killed) take_over(shell, status, (struct text){0, 0});
+    else {
+      // Its request may be on the way, and was not run.
+      shell_ended(status);
+      close_writers(shell->set);
+      ended((int)pid, SIGKILL);
+    }
   }
 }
 
 void replace_shell(struct child *child, struct text begun) {
-  // First, as without writers the set would be at its end for the runner.
-  i64 born = open_writers(child->set);
+  int status = 0;
   SYS(kill, child->pid, SIGKILL);
-  SYS(wait4, child->pid, 0, 0, 0);
-  child->is_shell = 0;
-  if (born >= 0) born = give_birth(child, begun);
-  if (born > 0) return;
-  // What was promised was one process, and that one was there.
-  if (child->set->to_stderr >= 0) say(child->set->to_stderr, "cannot start: ", error_text(born), "\n", (char *)0);
-  close_writers(child->set);
-  ended(child->pid, 126 << 8);
+  SYS(wait4, child->pid, &status, 0, 0);
+  take_over(child, status, begun);
 }

@@ -111,7 +111,7 @@ void kill_call(u32 id, u64 since, u32 shell_id, int is_told) {
       send_all(SIGKILL);
       stopped = 0;
     }
-    reap();
+    reap(1);
     struct timespec pause = {0, 2000000};
     if (round > 3) SYS(nanosleep, &pause, 0);
   }

@@ -80,8 +80,6 @@ void put_back_set(struct set *set);
 void drop_set(struct set *set);
 void close_writers(struct set *set);
 void set_path(const struct set *set, const char *ending, char out[256]);
-/** Opens the writers of a set that is used. */
-i64 open_writers(struct set *set);
 /** Where a command has put something in its place that is removed. */
 i64 make_fifo(const char *path);
 
@@ -94,7 +92,8 @@ void arm(void);
 struct child *waiting_shell(void);
 /** A child that reads the request itself takes its place; `begun` is what has been read of that. */
 void replace_shell(struct child *child, struct text begun);
-void reap(void);
+/** Where a shell has ended that waited, another child takes its place, unless `is_killed`: by us. */
+void reap(int is_killed);
 /** Whether a child is armed or at work on a request. */
 int is_busy(void);
 void become_lasting(u32 id);
@@ -139,8 +138,8 @@ int is_shell_wanted(void);
 int wait_for_command(void);
 /** Its request has come, or a part of it. */
 void answer_as_shell(struct child *child);
-/** It ended before it had a request; returns the status that is to be told. */
-int shell_ended(int status);
+/** It ended before it had a request. */
+void shell_ended(int status);
 /** When to look at it next; null: not before its request is there. */
 const struct timespec *until_look(void);
 void look_at_shell(const struct child *child);

@@ -173,7 +173,7 @@ __attribute__((used)) _Noreturn void begin(u64 *stack) {
     if (watched[1].revents) {
       char info[128];
       SYS(read, signals, info, sizeof info);
-      reap();
+      reap(0);
       if (!is_busy()) arm();
     }
     // By what was heard meanwhile it may have ended.

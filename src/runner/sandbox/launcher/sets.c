@@ -55,7 +55,7 @@ static i64 open_writer(int reader, int *writer) {
   return fd;
 }
 
-i64 open_writers(struct set *set) {
+static i64 open_writers(struct set *set) {
   i64 result = open_writer(set->out, &set->to_stdout);
   return result < 0 ? result : open_writer(set->err, &set->to_stderr);
 }

@@ -111,12 +111,10 @@ int wait_for_command(void) {
   return wait_as_shell(gate_entry, blanks);
 }
 
-int shell_ended(int status) {
+void shell_ended(int status) {
   forget_shell();
   // By itself, without a command: it is none that waits.
   if ((status & 127) == 0) is_off = 1;
-  // Its request may be on the way, and was not run.
-  return SIGKILL;
 }
 
 void forget_shell(void) {
@@ -244,7 +242,8 @@ void answer_as_shell(struct child *child) {
     usize count = split(request + 4, begun.length - 4, fields);
     child->is_shell = !hand_over(child, fields, count);
   }
-  if (child->is_shell) replace_shell(child, begun);
+  if (child->is_shell) return replace_shell(child, begun);
   // At the end of its FIFO bash goes on.
   forget_shell();
+  close_writers(child->set);
 }
