@@ -2,17 +2,17 @@
 import { median } from "./figures.js";
 import type { Bench, Measured } from "./row.js";
 
-export interface Turn<Figure = number> {
-  readonly ours: Figure;
-  readonly against: Figure;
+export interface Turn<Ours = number, Against = Ours> {
+  readonly ours: Ours;
+  readonly against: Against;
 }
 
 /** Each round measures both; every other one the rival first, so that a machine which gets slower favours neither. */
-export async function inTurns<Figure>(
+export async function inTurns<Ours, Against = Ours>(
   { rounds, signal }: Pick<Bench, "rounds" | "signal">,
-  sides: { readonly ours: () => Promise<Figure>; readonly against: () => Promise<Figure> },
-): Promise<readonly Turn<Figure>[]> {
-  const turns: Turn<Figure>[] = [];
+  sides: { readonly ours: () => Promise<Ours>; readonly against: () => Promise<Against> },
+): Promise<readonly Turn<Ours, Against>[]> {
+  const turns: Turn<Ours, Against>[] = [];
   for (let round = 0; round < rounds; round++) {
     signal.throwIfAborted();
     if (round % 2 === 0) {

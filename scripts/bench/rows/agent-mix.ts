@@ -7,7 +7,7 @@ import type { Row } from "../row.js";
 import { milliseconds, perSecond } from "../turns.js";
 
 const ROUNDS_MAX = 3;
-const COUNTED_S = 20;
+const COUNTED_S = 15;
 const WARM_UP_S = 2;
 
 export const row: Row = {

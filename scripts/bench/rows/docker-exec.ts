@@ -1,8 +1,9 @@
 // An idle system's latency against that of `docker exec`.
+import { idleAgainst } from "../idle.js";
 import { DockerExec } from "../rivals/docker-exec.js";
 import { TRUE } from "../rivals/host.js";
 import type { Row } from "../row.js";
-import { comparison, inTurns, milliseconds, perSecond } from "../turns.js";
+import { comparison, milliseconds, perSecond } from "../turns.js";
 
 const STREAMS = 64;
 
@@ -11,15 +12,10 @@ export const row: Row = {
   measure: "idle latency of `bash true`, p50, against `docker exec` of the same by Docker's API",
   aim: { unit: "× lower", atLeast: 30 },
   async measured(bench) {
+    const turns = await idleAgainst(bench, "dockerExec");
     const server = await bench.server();
     const rival = await DockerExec.start();
     try {
-      await rival.run(TRUE);
-      const turns = await inTurns(bench, {
-        ours: async () =>
-          (await bench.load(server, ["--streams", "1", "--warm-up", "1s", ...bench.duration])).total.latency.p50,
-        against: async () => (await rival.load(bench, 1, TRUE)).p50Ms,
-      });
       const loaded = await bench.load(server, ["--streams", String(STREAMS), "--warm-up", "1s", ...bench.duration]);
       const { rate } = await rival.load(bench, STREAMS, TRUE);
       return {

@@ -1,8 +1,8 @@
 // How long an idle system takes for a command, against what it costs a program on the host to start it.
 import { median } from "../figures.js";
-import { idleSpawnMs, TRUE } from "../rivals/host.js";
+import { idleAgainst, idleTurns } from "../idle.js";
 import type { Row } from "../row.js";
-import { comparison, inTurns, milliseconds } from "../turns.js";
+import { comparison, milliseconds } from "../turns.js";
 
 export const row: Row = {
   name: "idle-latency",
@@ -10,18 +10,9 @@ export const row: Row = {
   aim: { unit: "×", atMost: 0.7 },
   margin: 6,
   async measured(bench) {
-    const server = await bench.server();
-    const exec: number[] = [];
-    const turns = await inTurns(bench, {
-      ours: async () => {
-        const { total } = await bench.load(server, ["--streams", "1", "--warm-up", "1s", ...bench.duration]);
-        exec.push(total.exec.p50);
-        return total.latency.p50;
-      },
-      against: () => idleSpawnMs(bench, TRUE),
-    });
+    const exec = (await idleTurns(bench)).map((turn) => turn.exec);
     return {
-      ...comparison(turns, ({ ours, against }) => ours / against, milliseconds),
+      ...comparison(await idleAgainst(bench, "spawn"), ({ ours, against }) => ours / against, milliseconds),
       details: [["in the slot, p50, as the server says", milliseconds(median(exec))]],
     };
   },

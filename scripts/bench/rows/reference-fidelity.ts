@@ -124,7 +124,7 @@ async function idle(
   const { windowMs, spawnMs } = ORIGINAL;
   const [times, spawns]: [number[], number[]] = [[], []];
   for (let round = 0; round < Math.min(bench.rounds, ROUNDS_MAX); round++) {
-    const options = { trajectories: 1, warmUpMs: 500, countedMs: 2_000, name: IDLE };
+    const options = { trajectories: 1, warmUpMs: 500, countedMs: 1_500, name: IDLE };
     times.push(p50(await drive(reference, { ...options, mix })));
     spawns.push(await idleSpawnMs({ ...bench, seconds: 1 }, TRUE));
   }

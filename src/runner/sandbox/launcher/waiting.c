@@ -15,8 +15,10 @@ enum {
   /** Looks whether it has come to its FIFO, while nobody waits for it, each after twice the pause before, in nanoseconds. */
   LOOKS = 6, LOOK_FIRST = 1500000,
   /** And when its request is there, each so many nanoseconds later than the one before. Together a quarter of a second. */
-  HURRIED_LOOKS = 100, PAUSE_STEP = 50000,
+  HURRIED_LOOKS = 220, PAUSE_STEP = 10000,
 };
+
+enum { PR_SET_TIMERSLACK = 29 };
 
 struct habit *habit;
 /** The FIFO's inode; 0: not made yet. */
@@ -173,13 +175,17 @@ void look_at_shell(const struct child *child) {
 
 static int must_be_ready(int pid) {
   struct timespec pause = {0, 0};
-  for (int look = 0; look < HURRIED_LOOKS && !is_off; look++) {
-    if (is_ready(pid)) return 1;
-    if (!is_alive(pid)) return 0;
+  int is_there = is_ready(pid);
+  // Else each pause would be longer by what timers may be late.
+  if (!is_there) SYS(prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  for (int look = 1; !is_there && look < HURRIED_LOOKS && !is_off && is_alive(pid); look++) {
     pause.nanoseconds += PAUSE_STEP;
     SYS(nanosleep, &pause, 0);
+    is_there = is_ready(pid);
   }
-  return 0;
+  // What it starts has what is usual.
+  if (pause.nanoseconds) SYS(prctl, PR_SET_TIMERSLACK, 0, 0, 0, 0);
+  return is_there;
 }
 
 static int write_command(const struct text *command) {
