@@ -53,7 +53,9 @@ export class Chromium {
     needChromium();
     // Its own sandbox refuses to be entered by root.
     const flags = [...FLAGS, `--user-data-dir=${this.#profile}`, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])];
-    this.#child = spawn("chromium", flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+    const stdio = ["ignore", "ignore", "ignore", "pipe", "pipe"] as const;
+    // A group of its own, as its children write into the profile too.
+    this.#child = spawn("chromium", flags, { stdio: [...stdio], detached: true });
     const [input, output] = [this.#child.stdio[IN_FD], this.#child.stdio[OUT_FD]];
     if (!(input instanceof Writable && output instanceof Readable)) throw new Error("no pipes to chromium");
     this.#input = input.on("error", () => undefined);
@@ -93,7 +95,7 @@ export class Chromium {
   async close(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const ended = once(this.#child, "exit");
-      this.#child.kill("SIGKILL");
+      if (this.#child.pid !== undefined) process.kill(-this.#child.pid, "SIGKILL");
       await ended;
     }
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });

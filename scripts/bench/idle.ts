@@ -10,7 +10,7 @@ import { inTurns, type Turn } from "./turns.js";
  * One trajectory, until V8 has compiled what a call runs through in a new client process. At two hundred calls a second that takes
  * thousands of them: after one second, for instance, the client's part of a call is twice of what it is after eight.
  */
-export const IDLE = ["--streams", "1", "--warm-up", "8s"] as const;
+const IDLE = ["--streams", "1", "--warm-up", "8s"] as const;
 
 /** Milliseconds, p50. */
 interface Idle {

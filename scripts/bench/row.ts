@@ -33,7 +33,7 @@ export interface Measured {
 export interface Bench {
   /** How often ours and the rival are measured in turns: 5; 3 in the short run. */
   readonly rounds: number;
-  /** How long one side of a round goes on: 1.25; 1 in the short run. */
+  /** How long one side of a round goes on, unless the row has a reason for another time. */
   readonly seconds: number;
   /** The same as flags of `load`. */
   readonly duration: readonly string[];

@@ -78,7 +78,8 @@ test("every example gets the answer that the document shows", async (t) => {
   assert.ok(all.length >= 9, `${all.length} examples`);
   for (const { script, answers } of all) {
     assert.match(script, /127\.0\.0\.1:50051 switchyard\.v1\./);
-    const { stdout } = await promisify(execFile)("bash", ["-ec", script], { env });
+    // With a socket as its stdin it would else read ~/.bashrc, which may put another grpcurl first.
+    const { stdout } = await promisify(execFile)("bash", ["--norc", "-ec", script], { env });
     const got = valuesOf(stdout);
     if (answers.length === 0) continue;
     const spoken = got.map((answer, at) => spokenOf(answer, answers[at] ?? null));

@@ -2,6 +2,7 @@
 // and the docker suite. A slot starts one where its last two commands were by `bash`; after a file operation it starts none.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { SwitchyardClient } from "../../src/client/index.js";
 import { CallStatus, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
 import type { LiveService } from "./live-service.js";
 import { heard, outputsOf } from "./output-frames.js";
@@ -19,9 +20,10 @@ export class WaitingSession {
     live: LiveService,
     trajectoryId: string,
     env: Record<string, string> = {},
+    resumeToken = "",
   ): Promise<WaitingSession> {
     const word = uniqueSleep();
-    return new WaitingSession(await live.open({ trajectoryId, env: { WORD: word, ...env } }), word);
+    return new WaitingSession(await live.open({ trajectoryId, resumeToken, env: { WORD: word, ...env } }), word);
   }
 
   bash(command: string, timeoutS?: number): Promise<ToolResult> {
@@ -206,6 +208,35 @@ export const WAITING_SHELL_CHECKS: Readonly<Record<string, Check>> = {
       );
     }
     await session.stream.halfClose();
+  },
+
+  "what follows the request of another tool reaches that tool: a lasting shell's script, an upload": async (
+    live,
+    name,
+  ) => {
+    const client = new SwitchyardClient(live.address);
+    // On a busy machine the launcher sees both at once.
+    const busy = await WaitingSession.open(live, name);
+    await busy.bash("for ((i = 0; i < 6; i++)); do timeout 60 bash -c 'while :; do :; done' > /dev/null 2>&1 & done");
+    for (let round = 0; round < 10; round++) {
+      const key = { trajectoryId: `${name}-${round}`, resumeToken: "secret" };
+      const session = await WaitingSession.open(live, key.trajectoryId, {}, key.resumeToken);
+      const workspace = (await session.awaited("pwd")).output;
+      await session.shell();
+      const lasting = (command: string, s: number) =>
+        session.stream.call("bash_stateful", { command }, { timeout: { seconds: BigInt(s), nanos: 0 } });
+      assert.equal((await lasting("pwd; X=kept", 30)).output, workspace);
+      if (round === 0) {
+        assert.equal((await lasting("sleep 60", 1)).metadata?.shell, "kept");
+        assert.equal((await lasting("echo $X", 30)).output, "kept");
+      }
+      await session.shell();
+      await client.writeArtifact(key, "uploaded", Buffer.from(`round ${round}`));
+      assert.equal((await session.bash("cat uploaded")).output, `round ${round}`);
+      await session.stream.halfClose();
+    }
+    await busy.stream.halfClose();
+    client.close();
   },
 
   "an environment that changes how a shell starts is heeded by each": async (live, name) => {

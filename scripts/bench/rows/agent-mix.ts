@@ -1,5 +1,5 @@
 // What a trainer feels: 64 agents that think for a second, mostly run short commands, and now and then a long one. A round must be
-// long beside the longest command, so there are few. How often that one is drawn moves a run's calls per second by several per
+// longer than the longest command, so there are few. How often that one is drawn moves a run's calls per second by several per
 // cent; the share of the ideal is therefore made of what calls took beyond their commands, which no luck of the draw moves.
 import { agentFlags, agentsOnReference, CYCLE_MS, IDEAL_RATE, overheadMs } from "../agents.js";
 import { mean, median } from "../figures.js";
@@ -7,7 +7,7 @@ import type { Row } from "../row.js";
 import { milliseconds, perSecond } from "../turns.js";
 
 const ROUNDS_MAX = 3;
-const COUNTED_S = 15;
+const COUNTED_S = 12;
 const WARM_UP_S = 2;
 
 export const row: Row = {

@@ -1,6 +1,5 @@
 // The file tools of an idle system, against the reference's at its defaults. The value is that of the tool that gains less.
 import { median } from "../figures.js";
-import { IDLE } from "../idle.js";
 import { type DrivenCall, drive } from "../rivals/reference/drive.js";
 import { startReference } from "../rivals/reference/reference.js";
 import type { Measured, Row } from "../row.js";
@@ -10,6 +9,8 @@ const KIB = 64;
 const TOOLS = ["read_file", "write_file"] as const;
 const MIX = TOOLS.map((tool) => `1:${tool}:${KIB}KiB`).join(",");
 
+/** Until the client is compiled, as in idle.ts. */
+const WARM_UP = ["--warm-up", "5s"];
 const CONTENT = "x".repeat(KIB * 1024);
 const REFERENCE_MIX: readonly DrivenCall[] = [
   { tool: "read_file", args: { path: "read" }, weight: 50 },
@@ -31,7 +32,7 @@ export const row: Row = {
       if (!success) throw new Error(`the reference's write_file: ${error}`);
       const turns = await inTurns<Times>(bench, {
         ours: async () => {
-          const { total } = await bench.load(server, [...IDLE, "--mix", MIX, ...bench.duration]);
+          const { total } = await bench.load(server, ["--streams", "1", "--mix", MIX, ...WARM_UP, ...bench.duration]);
           return timesOf(total.items.map(({ latency }) => latency.p50));
         },
         against: async () => {

@@ -141,7 +141,7 @@ async function loaded(
   const [rates, times]: [number[], number[]] = [[], []];
   for (let round = 0; round < Math.min(bench.rounds, ROUNDS_MAX); round++) {
     const before = await floorOf(bench);
-    const load = { trajectories: LOADED, warmUpMs: 500, countedMs: 3_000, callsMin: LOADED };
+    const load = { trajectories: LOADED, warmUpMs: 500, countedMs: 2_000, callsMin: LOADED };
     const { rate, cpuMs } = await drive(reference, { ...load, mix: BASH_TRUE });
     const after = await floorOf(bench);
     rates.push((2 * rate) / (before.rate + after.rate));

@@ -21,7 +21,7 @@ const MB = 1e6;
 /** A call of each in five seconds, which leaves the machine time for other things. */
 const LOAD = ["--streams", `${TRAJECTORIES}`, "--think", "exp:5s", "--timeout", "120s", "--open-timeout", "240s"];
 /** Long enough for the memory to be weighed before anything is counted. */
-const TIMES = ["--warm-up", "8s", "--duration", "15s", "--drain", "60s"];
+const TIMES = ["--warm-up", "8s", "--duration", "10s", "--drain", "60s"];
 const LOOK_EVERY_MS = 500;
 
 export const row: Row = {

@@ -16,9 +16,8 @@ enum {
   LOOKS = 6, LOOK_FIRST = 1500000,
   /** And when its request is there, each so many nanoseconds later than the one before. Together a quarter of a second. */
   HURRIED_LOOKS = 220, PAUSE_STEP = 10000,
+  PR_SET_TIMERSLACK = 29,
 };
-
-enum { PR_SET_TIMERSLACK = 29 };
 
 struct habit *habit;
 /** The FIFO's inode; 0: not made yet. */
@@ -174,17 +173,18 @@ void look_at_shell(const struct child *child) {
 }
 
 static int must_be_ready(int pid) {
+  if (is_ready(pid)) return 1;
   struct timespec pause = {0, 0};
-  int is_there = is_ready(pid);
+  int is_there = 0;
   // Else each pause would be longer by what timers may be late.
-  if (!is_there) SYS(prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0);
-  for (int look = 1; !is_there && look < HURRIED_LOOKS && !is_off && is_alive(pid); look++) {
+  SYS(prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  for (int look = 0; !is_there && look < HURRIED_LOOKS && !is_off && is_alive(pid); look++) {
     pause.nanoseconds += PAUSE_STEP;
     SYS(nanosleep, &pause, 0);
     is_there = is_ready(pid);
   }
-  // What it starts has what is usual.
-  if (pause.nanoseconds) SYS(prctl, PR_SET_TIMERSLACK, 0, 0, 0, 0);
+  // The usual, for what is started next.
+  SYS(prctl, PR_SET_TIMERSLACK, 0, 0, 0, 0);
   return is_there;
 }
 
@@ -236,13 +236,22 @@ static int hand_over(struct child *child, struct text *fields, usize count) {
   return write_beginning(command) && write_command(command);
 }
 
+// Its length, and all of it where it is there and short. What follows a request is for whom that starts.
+static struct text read_request(int in, usize available, char bytes[REQUEST_BYTES]) {
+  struct text read = {bytes, 0};
+  if (available < 4 || !read_exactly(in, bytes, 4)) return read;
+  read.length = 4;
+  usize length = big_endian(bytes);
+  if (length <= available - 4 && length <= REQUEST_BYTES - 4 && read_exactly(in, bytes + 4, length)) read.length += length;
+  return read;
+}
+
 void answer_as_shell(struct child *child) {
   static char request[REQUEST_BYTES + 1];
   static struct text fields[REQUEST_BYTES / 4 + 1];
-  struct text begun = {request, 0};
-  int length = 0;
-  if (SYS(ioctl, child->set->in, 0x541b, &length) < 0 || length <= 0) return;      // FIONREAD
-  if (length <= REQUEST_BYTES && read_exactly(child->set->in, request, (usize)length)) begun.length = (usize)length;
+  int available = 0;
+  if (SYS(ioctl, child->set->in, 0x541b, &available) < 0 || available <= 0) return;      // FIONREAD
+  struct text begun = read_request(child->set->in, (usize)available, request);
   request[begun.length] = 0;
   if (begun.length >= 4 && big_endian(request) == begun.length - 4) {
     usize count = split(request + 4, begun.length - 4, fields);
