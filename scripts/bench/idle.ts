@@ -7,8 +7,8 @@ import type { Bench } from "./row.js";
 import { inTurns, type Turn } from "./turns.js";
 
 /**
- * One trajectory, until V8 has compiled what a call runs through in a new client process. At two hundred calls a second that takes
- * thousands of them: after one second, for instance, the client's part of a call is twice of what it is after eight.
+ * One trajectory, until V8 has compiled what a call runs through in a new client process. That takes thousands of calls, of
+ * which an idle system makes two hundred a second: after one second the client's part of a call is twice what it is after eight.
  */
 const IDLE = ["--streams", "1", "--warm-up", "8s"] as const;
 

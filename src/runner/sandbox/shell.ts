@@ -29,7 +29,7 @@ export interface ShellState {
 }
 
 /**
- * How long the shell may take to give a command up whose processes are dead, in milliseconds. It takes one; where four times as
+ * How long the shell may take to give a command up whose processes are dead, in milliseconds. It takes one; where five times as
  * many processes as processors ask for a turn, and the disk is written to without a pause, the worst of 400 took 390.
  */
 const GIVE_UP_MS = 2_000;
