@@ -6,7 +6,7 @@
 // Each beginning brings the runner's inventory, from which its owner knows what must be sent again. When a newer server
 // has the runner, the keeper falls silent: nothing that this server could say of its calls would be true.
 import { EventEmitter } from "node:events";
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import { messageOf, SwitchyardError } from "../core/errors.js";
 import { type Init, type RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { RUNNER_FRAME_BYTES_MAX } from "../link/frames.js";
@@ -17,6 +17,14 @@ import { InventoryReader, type RunnerInventory } from "./inventory.js";
 export interface Streams {
   readonly fromRunner: Readable;
   readonly toRunner: Writable;
+  /** Where the runner may answer instead. */
+  readonly shortcut?: Shortcut | undefined;
+}
+
+/** Streams over which a runner may answer, until `close`. */
+export interface Shortcut {
+  onTaken(listener: (stream: Duplex) => void): void;
+  close(): void;
 }
 
 /** How a runner is reached. */
@@ -97,7 +105,12 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     );
     this.#link = link;
     this.#marked();
-    link.on("synced", () => this.#synced());
+    streams.shortcut?.onTaken((stream) => link.addWay(stream));
+    link.on("synced", () => {
+      streams.shortcut?.close();
+      this.#synced();
+    });
+    link.on("closed", () => streams.shortcut?.close());
     link.on("frame", ({ frame }) => this.#receive(frame));
     // The runner's word alone does not count: dialling tells whether it is true.
     link.on("superseded", () => {
@@ -238,7 +251,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
         const streams = await this.line.dial();
         if (streams === "superseded") return this.close();
         if (streams === "gone") return this.lose("RUNNER_LOST", `${why}: the runner is gone`);
-        if (this.#lost || this.#claimed) streams.toRunner.destroy();
+        if (this.#lost || this.#claimed) drop(streams);
         if (this.#lost) return;
         if (this.#claimed) return this.violation("the epoch of a server that there is not");
         this.#unanswered = 0;
@@ -256,4 +269,9 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
     clearInterval(this.#pings);
     clearTimeout(this.#syncing);
   }
+}
+
+function drop({ toRunner, shortcut }: Streams): void {
+  toRunner.destroy();
+  shortcut?.close();
 }

@@ -4,10 +4,15 @@
 //   server:  unsynced ─runner's marker→ synced          a marker or frame of a higher epoch: superseded
 //   runner:  unsynced ─server's marker→ synced ─bytes that are no frame→ unsynced ─marker→ …
 //
+// A runner may answer the marker over another way than it came: a shortcut. From then on frames take the way of the answer,
+// and nothing but markers is heeded on the first.
+//
+//   server's marker ─over the first way→ runner ─its marker, over the shortcut where one is to be had→ server
+//
 // Invariant: a runner heeds no epoch below the highest that it has seen a marker of, so an old server that wakes up says
 // nothing that is heard.
 import { EventEmitter } from "node:events";
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import { encodeFrame, FrameReader, type TaggedBody } from "./frames.js";
 import { MarkerScanner, resyncMarker } from "./marker.js";
 
@@ -21,7 +26,17 @@ export interface Codec<Out, In> {
 }
 
 /** The server's end knows its epoch; the runner's end learns it. */
-export type LinkEnd = { readonly end: "server"; readonly epoch: number } | { readonly end: "runner" };
+export type LinkEnd =
+  | { readonly end: "server"; readonly epoch: number }
+  /** `shortcut` is asked at each beginning over the first way; it never rejects. */
+  | { readonly end: "runner"; readonly shortcut?: () => Promise<Duplex | undefined> };
+
+/** Where the bytes of a link come from and go to. */
+interface Way {
+  readonly input: Readable;
+  readonly output: Writable;
+  readonly scanner: MarkerScanner;
+}
 
 interface LinkEvents<In> {
   /** The other end's marker was read: frames of this epoch follow. At a runner, once for each marker of its server. */
@@ -36,6 +51,11 @@ interface LinkEvents<In> {
 }
 
 const STALE_MAX = 10_000;
+/**
+ * A runner that dies takes its shortcut with it at once, and its first way when whoever holds that has noticed, which tells
+ * that there is nobody to dial. How long that is waited for, in milliseconds.
+ */
+const NOTICED_MS_MAX = 1_000;
 /** How long what nobody waits for may wait for the next frame, in milliseconds. */
 const SOON_MS = 20;
 
@@ -51,26 +71,27 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   /** Frames that wait for the next one. */
   readonly #held: Buffer[] = [];
   #soon: NodeJS.Timeout | undefined;
-  readonly #scanner: MarkerScanner;
+  #orphaned: NodeJS.Timeout | undefined;
+  readonly #first: Way;
+  /** That of the newest marker. */
+  #way: Way;
+  readonly #ways = new Set<Way>();
+  /** Beginnings that a runner was asked for. */
+  #begun = 0;
   #frames: FrameReader;
 
   constructor(
-    private readonly input: Readable,
-    private readonly output: Writable,
+    input: Readable,
+    output: Writable,
     private readonly nonce: string,
     private readonly codec: Codec<Out, In>,
     private readonly role: LinkEnd,
   ) {
     super();
     this.#epoch = role.end === "server" ? role.epoch : 0;
-    this.#scanner = new MarkerScanner(nonce);
     this.#frames = new FrameReader(codec.bytesMax);
-    input.on("data", (chunk: Buffer) => this.#receive(chunk));
-    input.once("end", () => this.#close());
-    input.once("close", () => this.#close());
-    input.once("error", (error) => this.#close(error));
-    output.once("error", (error) => this.#close(error));
-    output.once("close", () => this.#close());
+    this.#first = this.#open(input, output);
+    this.#way = this.#first;
     if (role.end === "server") this.mark();
   }
 
@@ -83,17 +104,23 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
     return this.#closed;
   }
 
+  /** At a server: a stream over which the runner may answer the marker. */
+  addWay(stream: Duplex): void {
+    if (this.#closed) stream.destroy();
+    else this.#open(stream, stream);
+  }
+
   /** Begins the link, or begins it anew over the same bytes: the other end answers with a marker of its own. */
   mark(): void {
     this.#flush();
-    if (!this.#closed) this.output.write(resyncMarker(this.nonce, this.#epoch));
+    if (!this.#closed) this.#way.output.write(resyncMarker(this.nonce, this.#epoch));
   }
 
   /** Frames keep their order. What is sent after the link closed is dropped; `closed` has told its owner. */
   send(frame: Out): void {
     if (this.#closed) return;
     const bytes = encodeFrame(this.codec.encode(frame), this.#epoch);
-    this.output.write(this.#held.length === 0 ? bytes : Buffer.concat([...this.#held.splice(0), bytes]));
+    this.#way.output.write(this.#held.length === 0 ? bytes : Buffer.concat([...this.#held.splice(0), bytes]));
   }
 
   /**
@@ -115,34 +142,85 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
   }
 
   #flush(): void {
-    if (!this.#closed && this.#held.length > 0) this.output.write(Buffer.concat(this.#held.splice(0)));
+    if (!this.#closed && this.#held.length > 0) this.#way.output.write(Buffer.concat(this.#held.splice(0)));
   }
 
-  #receive(chunk: Buffer): void {
-    if (this.#closed) return;
+  #open(input: Readable, output: Writable): Way {
+    const way = { input, output, scanner: new MarkerScanner(this.nonce) };
+    this.#ways.add(way);
+    input.on("data", (chunk: Buffer) => this.#receive(way, chunk));
+    input.once("end", () => this.#ended(way));
+    input.once("close", () => this.#ended(way));
+    input.once("error", (error) => this.#ended(way, error));
+    output.once("error", (error) => this.#ended(way, error));
+    output.once("close", () => this.#ended(way));
+    return way;
+  }
+
+  /** A runner waits for the next marker where it can come; a server dials anew. */
+  #ended(way: Way, error?: Error): void {
+    if (way === this.#first) return this.#close(error);
+    this.#leave(way);
+    if (way !== this.#way) return;
+    [this.#way, this.#synced] = [this.#first, false];
+    if (this.role.end === "server") this.#orphaned = setTimeout(() => this.#close(error), NOTICED_MS_MAX);
+  }
+
+  #leave(way: Way): void {
+    this.#ways.delete(way);
+    way.input.destroy();
+    way.output.destroy();
+  }
+
+  #receive(way: Way, chunk: Buffer): void {
     try {
-      for (const piece of this.#scanner.push(chunk)) {
-        if (piece.kind === "marker") this.#marked(piece.epoch);
-        else if (this.#synced) this.#read(piece.bytes);
-        // A listener may have closed the link over what came before.
-        if (this.#closed) return;
+      for (const piece of way.scanner.push(chunk)) {
+        // A listener may have closed the link over what came before, or left this way.
+        if (!this.#ways.has(way)) return;
+        if (piece.kind === "marker") this.#marked(way, piece.epoch);
+        else if (this.#synced && way === this.#way) this.#read(piece.bytes);
       }
     } catch (error) {
       this.#close(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  #marked(epoch: number): void {
+  #marked(way: Way, epoch: number): void {
     if (epoch < this.#epoch) return;
     if (epoch > this.#epoch && this.role.end === "server") {
       this.emit("superseded", epoch);
       return;
     }
     this.#epoch = epoch;
+    this.#take(way);
+    if (this.role.end === "server") this.emit("synced", epoch);
+    else if (way !== this.#first || !this.role.shortcut) this.#answer();
+    else void this.#answerOver(this.role.shortcut());
+  }
+
+  #take(way: Way): void {
+    this.#way = way;
     this.#synced = true;
     this.#frames = new FrameReader(this.codec.bytesMax);
-    if (this.role.end === "runner") this.mark();
-    this.emit("synced", epoch);
+  }
+
+  async #answerOver(shortcut: Promise<Duplex | undefined>): Promise<void> {
+    this.#begun += 1;
+    const begun = this.#begun;
+    const stream = await shortcut;
+    // A newer marker is answered in its place.
+    if (this.#closed || begun !== this.#begun) {
+      stream?.destroy();
+      return;
+    }
+    for (const way of this.#ways) if (way !== this.#first) this.#leave(way);
+    this.#take(stream ? this.#open(stream, stream) : this.#first);
+    this.#answer();
+  }
+
+  #answer(): void {
+    this.mark();
+    this.emit("synced", this.#epoch);
   }
 
   #read(bytes: Buffer): void {
@@ -183,8 +261,8 @@ export class Link<Out, In> extends EventEmitter<LinkEvents<In>> {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#soon);
-    this.input.destroy();
-    this.output.destroy();
+    clearTimeout(this.#orphaned);
+    for (const way of this.#ways) this.#leave(way);
     this.emit("closed", error);
   }
 }

@@ -1,7 +1,7 @@
 // Entry of the runner process: in a container, or as a child process of the server. It speaks the link on stdin and
-// stdout and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER, SWITCHYARD_RUNTIME (the folder it came
-// in, absent on the host), SWITCHYARD_SYSTEM (`image`: slots see
-// the whole image; `host`: only its system folders).
+// stdout, or past them over a socket, and logs on stderr. Environment: SWITCHYARD_NONCE, SWITCHYARD_SLOTS_FOLDER,
+// SWITCHYARD_RUNTIME (the folder it came in, absent on the host), SWITCHYARD_SYSTEM (`image`: slots see the whole image;
+// `host`: only its system folders), SWITCHYARD_LINK_SOCKET (absent where there is none).
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
@@ -14,6 +14,7 @@ import { Link } from "../link/link.js";
 import { encodeRunnerFrame } from "../link/output-frame.js";
 import { Runner } from "./runner.js";
 import type { LauncherFile } from "./sandbox/sandbox.js";
+import { dialServer } from "./server-socket.js";
 
 /** What a slot on the host itself may see of it; everything else is the operator's own. */
 const HOST_SYSTEM_FOLDERS = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr", "var"];
@@ -57,7 +58,11 @@ const codec = {
   decode: (bytes: Uint8Array) => ServerFrame.decode(bytes),
   bytesMax: SERVER_FRAME_BYTES_MAX,
 };
-const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, codec, { end: "runner" });
+const socket = process.env.SWITCHYARD_LINK_SOCKET;
+const link = new Link<RunnerFrame, ServerFrame>(process.stdin, output, nonce, codec, {
+  end: "runner",
+  ...(socket && { shortcut: () => dialServer(socket) }),
+});
 const runner = new Runner(link, {
   slotsFolder,
   hidden: onHost ? readdirSync("/").filter((name) => !HOST_SYSTEM_FOLDERS.includes(name)) : ["switchyard"],

@@ -1,5 +1,7 @@
 // The link between runner and server, sought and abused from a slot. Where the container itself is the sandbox, its one
-// slot may imitate its own runner: then the server must name the violation and end that container, and nothing else.
+// slot may imitate its own runner: then the server must name the violation and end that container, and nothing else. It
+// does so on the runner's stdout, which the server heeds where the runner has no socket to it (gVisor), and else by making
+// the runner itself write to that socket.
 import assert from "node:assert/strict";
 import { epochOfName } from "../../src/backend/docker/container-name.js";
 import { RunnerFrame } from "../../src/gen/switchyard/runner/v1/runner.js";
@@ -55,14 +57,61 @@ attack({
   },
 });
 
-/** Writes to the descriptor `fd` of every process but its own, or says that it cannot; chunk by chunk when told to. */
 /** What its own call is named. */
 const FORGER = "forger";
 
+/**
+ * Writes to the descriptor `fd` of every runner that it finds, or says that it cannot; chunk by chunk when told to. For the
+ * descriptor `socket` it stops the runner and has it write to the first socket that it opened, a system call at a time,
+ * which a kernel with Yama's ptrace_scope would forbid. For x64.
+ */
 const WRITE = `
-import base64, os, sys, time
+import base64, ctypes, os, sys, time
 fd, chunk, data = sys.argv[1], int(sys.argv[2]), base64.b64decode(sys.argv[3]) * int(sys.argv[4])
-def target(pid): return os.open(f"/proc/{pid}/fd/{fd}", os.O_WRONLY)
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.restype, libc.ptrace.argtypes = ctypes.c_long, [ctypes.c_long] * 2 + [ctypes.c_void_p] * 2
+SINGLESTEP, GETREGS, SETREGS, ATTACH, DETACH = 9, 12, 13, 16, 17
+R10, R9, R8, RAX, RDX, RSI, RDI, ORIG_RAX, RIP = 7, 8, 9, 10, 12, 13, 14, 15, 16
+WRITE, MMAP, SIGTRAP = 1, 9, 5
+def ptrace(request, pid, at=None):
+    if libc.ptrace(request, pid, None, at) != 0: raise OSError(ctypes.get_errno(), "ptrace")
+
+class Traced:
+    def __init__(self, pid):
+        ptrace(ATTACH, pid)
+        os.waitpid(pid, 0)
+        self.pid, self.regs = pid, (ctypes.c_ulonglong * 27)()
+        ptrace(GETREGS, pid, self.regs)
+        links = {int(name): os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+        self.socket = min(name for name, link in links.items() if link.startswith("socket:"))
+        self.memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+        self.code = os.pread(self.memory, 2, self.regs[RIP])
+        os.pwrite(self.memory, b"\\x0f\\x05", self.regs[RIP])
+    def call(self, number, *args):
+        regs = (ctypes.c_ulonglong * 27)(*self.regs)
+        regs[RAX], regs[ORIG_RAX] = number, 2**64 - 1
+        for register, arg in zip((RDI, RSI, RDX, R10, R8, R9), args): regs[register] = arg % 2**64
+        ptrace(SETREGS, self.pid, regs)
+        while True:
+            ptrace(SINGLESTEP, self.pid)
+            if os.WSTOPSIG(os.waitpid(self.pid, 0)[1]) == SIGTRAP: break
+        ptrace(GETREGS, self.pid, regs)
+        return ctypes.c_longlong(regs[RAX]).value
+    def write_all(self):
+        at = self.call(MMAP, 0, len(data), 3, 0x22, -1, 0)
+        os.pwrite(self.memory, data, at)
+        written = 0
+        while written < len(data):
+            count = self.call(WRITE, self.socket, at + written, min(chunk, len(data) - written))
+            if count > 0: written += count
+            elif count == -11: time.sleep(0.001)
+            else: break
+    def end(self):
+        os.pwrite(self.memory, self.code, self.regs[RIP])
+        ptrace(SETREGS, self.pid, self.regs)
+        ptrace(DETACH, self.pid)
+
+def target(pid): return os.open(f"/proc/{pid}/fd/{fd if fd != 'socket' else 1}", os.O_WRONLY)
 child = os.fork()
 if child == 0:
     time.sleep(600)
@@ -73,17 +122,28 @@ found = []
 for pid in [name for name in os.listdir("/proc") if name.isdigit() and int(name) not in (os.getpid(), os.getppid(), child)]:
     try:
         if "runner.mjs" in open(f"/proc/{pid}/cmdline").read() or "switchyard" in open(f"/proc/{pid}/comm").read():
-            found.append(target(pid))
+            found.append((int(pid), target(pid)))
     except OSError as error: print(f"{pid}: {error}", file=sys.stderr)
 if not found: print("prevented")
-for runner in found:
-    for at in range(0, len(data), chunk):
-        os.write(runner, data[at : at + chunk])
+for pid, runner in found:
+    if fd == "socket":
+        try:
+            # Docker's init names the runner in its command line, too, and has no socket.
+            traced = Traced(pid)
+        except (OSError, ValueError) as error:
+            print(f"{pid}: {error}", file=sys.stderr)
+            continue
+        traced.write_all()
+        traced.end()
+    else:
+        for at in range(0, len(data), chunk):
+            os.write(runner, data[at : at + chunk])
 if found: time.sleep(int(sys.argv[5]))
 `;
 
 interface Forgery {
-  readonly fd?: 1 | 2;
+  /** Else where the server hears the runner. */
+  readonly fd?: 2;
   /** What is written; given the epoch of its server, which is not hard to guess. */
   readonly bytes: (epoch: number) => Buffer;
   readonly times?: number;
@@ -96,7 +156,8 @@ interface Forgery {
 }
 
 async function forge(arena: Arena, forgery: Forgery): Promise<string> {
-  const { fd = 1, bytes, times = 1, chunk = 65_536, lingerS = 60, violation } = forgery;
+  const heardOn = arena.level === "container (runsc)" ? 1 : "socket";
+  const { fd = heardOn, bytes, times = 1, chunk = 65_536, lingerS = 60, violation } = forgery;
   const attacker = await arena.attacker;
   const written = await attacker.call("write_file", { path: "program", content: WRITE });
   assert.equal(written.status, CallStatus.CALL_STATUS_OK, written.error);

@@ -45,13 +45,22 @@ export class ServerProcess {
       env = {},
       command = COMMAND,
       listen = "127.0.0.1:0",
-    }: { backend?: "docker" | "process"; env?: NodeJS.ProcessEnv; command?: string; listen?: string } = {},
+      within = [],
+    }: {
+      backend?: "docker" | "process";
+      env?: NodeJS.ProcessEnv;
+      command?: string;
+      listen?: string;
+      /** A program, with arguments, that becomes the server's command line which follows it. */
+      within?: readonly string[];
+    } = {},
   ) {
     const folder = mkdtempSync(join(tmpdir(), "switchyard-test-"));
     this.#configFile = join(folder, "config.yaml");
     this.configure(settings);
     const flags = ["--listen", listen, "--backend", backend, "--config", this.#configFile];
-    const child = spawn(process.execPath, [command, "serve", ...flags], {
+    const [program = "", ...args] = [...within, process.execPath, command, "serve", ...flags];
+    const child = spawn(program, args, {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -2,6 +2,7 @@
 import type { ContainerCreateOptions } from "dockerode";
 import { Init } from "../../gen/switchyard/runner/v1/runner.js";
 import type { SlotSettings } from "../runner-settings.js";
+import { LINK_FOLDER, LINK_SOCKET } from "./link-socket.js";
 import { RUNNER_COMMAND, RUNTIME_FOLDER } from "./runtime-files.js";
 import { seccompProfile } from "./seccomp.js";
 
@@ -28,6 +29,8 @@ const INIT_LABEL = "switchyard.init";
 const KEY_LABEL = "switchyard.key";
 /** Fingerprint of the settings that it was made for. */
 const SETTINGS_LABEL = "switchyard.settings";
+/** Where the socket beside its attach stream is, on the host. */
+const LINK_LABEL = "switchyard.link";
 
 /** What a container's labels hold of it for the next server. */
 export interface ContainerLabels {
@@ -37,9 +40,19 @@ export interface ContainerLabels {
   readonly init: Init;
   readonly key: Buffer;
   readonly settings: string;
+  /** Undefined where the daemon does not see the server's folders. */
+  readonly linkFolder: string | undefined;
 }
 
-function writeLabels({ instance, pool, nonce, init, key, settings }: ContainerLabels): Record<string, string> {
+function writeLabels({
+  instance,
+  pool,
+  nonce,
+  init,
+  key,
+  settings,
+  linkFolder,
+}: ContainerLabels): Record<string, string> {
   return {
     [INSTANCE_LABEL]: instance,
     [POOL_LABEL]: pool,
@@ -47,6 +60,7 @@ function writeLabels({ instance, pool, nonce, init, key, settings }: ContainerLa
     [INIT_LABEL]: Buffer.from(Init.encode(init).finish()).toString("base64"),
     [KEY_LABEL]: key.toString("base64"),
     [SETTINGS_LABEL]: settings,
+    ...(linkFolder && { [LINK_LABEL]: linkFolder }),
   };
 }
 
@@ -64,6 +78,7 @@ export function readLabels(labels: Readonly<Record<string, string>>): ContainerL
     init: Init.decode(Buffer.from(init, "base64")),
     key: Buffer.from(key, "base64"),
     settings,
+    linkFolder: labels[LINK_LABEL],
   };
 }
 
@@ -101,6 +116,7 @@ export function containerOptions(
       `SWITCHYARD_RUNTIME=${RUNTIME_FOLDER}`,
       "SWITCHYARD_SYSTEM=image",
       `SWITCHYARD_NONCE=${identity.nonce}`,
+      ...(identity.linkFolder ? [`SWITCHYARD_LINK_SOCKET=${LINK_SOCKET}`] : []),
     ],
     Labels: writeLabels(identity),
     // OpenStdin without StdinOnce: the link survives a detach.
@@ -127,12 +143,18 @@ export function containerOptions(
       LogConfig: { Type: "none", Config: {} },
       Mounts: [
         { Type: "volume", Source: runtimeVolume, Target: RUNTIME_FOLDER, ReadOnly: true },
+        ...(identity.linkFolder ? [linkMount(identity.linkFolder)] : []),
         // A volume of its own, gone with the container: an image's overlay is slow at many small files.
         ...(pool.slot.workspaceInMemory ? [] : [{ Type: "volume" as const, Source: "", Target: SLOTS_FOLDER }]),
       ],
       Tmpfs: { ...scratchFolders(pool), ...workspacesInMemory(pool) },
     },
   };
+}
+
+/** Read-only: whoever is root in the container can connect there, and make nothing. */
+function linkMount(folder: string) {
+  return { Type: "bind" as const, Source: folder, Target: LINK_FOLDER, ReadOnly: true };
 }
 
 /** What holds the code that runs: with namespaces each slot's own sandbox does, else Docker's defaults. */

@@ -19,6 +19,7 @@ import {
 import { DockerContainer, type Engine, removeContainer } from "./docker-container.js";
 import { dockerClient } from "./dockerode.js";
 import { ensureImage, statusCode } from "./image.js";
+import { type LinkSocket, LinkSockets } from "./link-socket.js";
 import { RuntimeVolume } from "./runtime-volume.js";
 
 /** A daemon that takes longer for an ordinary request does not answer. */
@@ -57,6 +58,7 @@ export class DockerBackend implements Backend {
   /** For what rightly takes long, and for attach streams, which may be silent. */
   readonly #patientDocker = dockerClient();
   readonly #containers = new Set<Container>();
+  readonly #sockets: LinkSockets;
   #left: readonly Docker.ContainerInfo[] = [];
   #runtime: RuntimeVolume | undefined;
   /** Of what the runtime volume holds. */
@@ -64,7 +66,9 @@ export class DockerBackend implements Backend {
   #liveRestore = false;
   #epoch = 0;
 
-  constructor(private readonly options: DockerBackendOptions) {}
+  constructor(private readonly options: DockerBackendOptions) {
+    this.#sockets = new LinkSockets(options.instance, options.log);
+  }
 
   async start(): Promise<void> {
     const { pools, log, uids, instance, onProgress } = this.options;
@@ -82,6 +86,7 @@ export class DockerBackend implements Backend {
       if (init) uids.avoid(init.uidBase, init.slots);
     }
     this.#left = all.filter(({ Labels }) => Labels[INSTANCE_LABEL] === instance);
+    await this.#sockets.tidy(this.#left.map(({ Labels }) => readLabels(Labels)?.linkFolder));
     this.#epoch = Math.min(Math.max(Date.now(), newest(this.#left) + 1), EPOCH_MAX);
     for (const { image } of pools.values()) await ensureImage(this.#patientDocker, image, log, onProgress);
     const [first] = pools.values();
@@ -132,6 +137,22 @@ export class DockerBackend implements Backend {
 
   /** Not to be aborted: the daemon would go on making a container that nobody knows of. */
   async #create(pool: string, settings: DockerPool & RunnerSettings, onLeft: (container: Container) => void) {
+    const socket = await this.#sockets.make();
+    try {
+      return await this.#createWith(socket, pool, settings, onLeft);
+    } catch (error) {
+      await socket?.remove();
+      if (!this.#sockets.refused(socket, error)) throw error;
+      return this.#createWith(undefined, pool, settings, onLeft);
+    }
+  }
+
+  async #createWith(
+    socket: LinkSocket | undefined,
+    pool: string,
+    settings: DockerPool & RunnerSettings,
+    onLeft: (container: Container) => void,
+  ) {
     const identity = {
       instance: this.options.instance,
       pool,
@@ -139,9 +160,10 @@ export class DockerBackend implements Backend {
       key: randomBytes(32),
       init: initFrame(settings, this.options.uids),
       settings: this.#fingerprint(settings),
+      linkFolder: socket?.folder,
     };
     const name = containerName(identity.instance, identity.nonce, this.#epoch);
-    const known = { ...identity, hasNetwork: settings.network !== "none" };
+    const known = { ...identity, socket, hasNetwork: settings.network !== "none" };
     const options = { runtimeVolume: await this.#runtimeVolume(), liveRestore: this.#liveRestore };
     try {
       const created = await this.#docker.createContainer({ name, ...containerOptions(identity, settings, options) });
@@ -254,7 +276,9 @@ export class DockerBackend implements Backend {
       if (statusCode(cause) === 404) return undefined;
       throw new DaemonFailed("a container cannot be renamed", { cause });
     }
-    const container = this.#contain(found, { ...labels, hasNetwork: info.HostConfig.NetworkMode !== "none" });
+    const socket = this.#sockets.of(labels.linkFolder);
+    const hasNetwork = info.HostConfig.NetworkMode !== "none";
+    const container = this.#contain(found, { ...labels, socket, hasNetwork });
     container.reach();
     return container;
   }

@@ -13,6 +13,7 @@ import { logRunnerWords } from "../runner-words.js";
 import { splitAttachStream } from "./attach-stream.js";
 import { epochOfName } from "./container-name.js";
 import { statusCode } from "./image.js";
+import type { LinkSocket } from "./link-socket.js";
 
 const ATTACH_MS_MAX = 20_000;
 
@@ -37,6 +38,8 @@ export interface ContainerIdentity {
   readonly init: Init;
   readonly key: Buffer;
   readonly hasNetwork: boolean;
+  /** Beside its attach stream. */
+  readonly socket: LinkSocket | undefined;
 }
 
 export class DockerContainer implements Container, Line {
@@ -47,16 +50,18 @@ export class DockerContainer implements Container, Line {
   readonly epoch: number;
   readonly destroy = onceDone(() => this.#destroy());
   readonly #keeper: LinkKeeper;
+  readonly #socket: LinkSocket | undefined;
   readonly #log: Logger;
 
   constructor(
     private readonly engine: Engine,
     private readonly container: Docker.Container,
-    { nonce, init, key, hasNetwork }: ContainerIdentity,
+    { nonce, init, key, hasNetwork, socket }: ContainerIdentity,
   ) {
     this.id = container.id;
     this.address = `docker:${container.id}`;
     this.nonce = nonce;
+    this.#socket = socket;
     this.epoch = engine.epoch;
     this.#log = engine.log.child({ container_id: container.id.slice(0, 12) });
     this.#keeper = new LinkKeeper(this, init);
@@ -102,7 +107,7 @@ export class DockerContainer implements Container, Line {
       throw new SwitchyardError("INTERNAL", "Docker's attach stream is not a duplex stream");
     const { stdout, stderr } = splitAttachStream(stream);
     logRunnerWords(stderr, this.#log, () => this.#keeper.violation("more words than a runner has"));
-    return { fromRunner: stdout, toRunner: stream };
+    return { fromRunner: stdout, toRunner: stream, shortcut: await this.#socket?.listen() };
   }
 
   async #destroy(): Promise<void> {
@@ -114,6 +119,7 @@ export class DockerContainer implements Container, Line {
       this.#keeper.lose("RUNNER_LOST", "its container was removed");
       // By its name: should another server rename it at this moment, there is none of that name.
       if (info) await removeContainer(this.engine.docker.getContainer(info.Name.replace(/^\//, "")));
+      await this.#socket?.remove();
     }
     this.engine.onGone(this);
   }
