@@ -45,6 +45,10 @@ export class Ticket {
     this.#entry = entry;
   }
 
+  get isSettled(): boolean {
+    return this.#entry === undefined;
+  }
+
   /** What `cancel` does from now on; it does it once. */
   onCancel(act: () => unknown): void {
     this.#onCancel = act;

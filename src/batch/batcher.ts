@@ -177,7 +177,10 @@ export class Batcher<R extends { readonly id: string }> {
       tickets[index]?.cancel();
     }
     running.done.then(
-      () => this.#endAll(tickets, new SwitchyardError("RUNNER_LOST", `no result from runner ${batch.runner.id}`)),
+      () => {
+        if (tickets.every(({ isSettled }) => isSettled)) return;
+        this.#endAll(tickets, new SwitchyardError("RUNNER_LOST", `no result from runner ${batch.runner.id}`));
+      },
       (error: unknown) => this.#endAll(tickets, error),
     );
     return true;

@@ -30,8 +30,8 @@ export interface Call {
 
 /** SHA-256 (hex) of the canonical JSON of name, arguments and timeout: two calls with one digest are the same call. */
 export function callDigest(call: Call): string {
-  const identity = { name: call.tool, arguments: call.arguments, timeout: call.timeoutS ?? null };
-  return sha256(canonicalJson(identity));
+  const { tool, timeoutS = null } = call;
+  return sha256(`{"arguments":${canonicalJson(call.arguments)},"name":${JSON.stringify(tool)},"timeout":${timeoutS}}`);
 }
 
 /** In one step where Node can (from 20.12 on), which costs half. */

@@ -18,8 +18,10 @@ export function canonicalJson(value: JsonValue): string {
     for (const item of value) members += `${members && ","}${canonicalJson(item)}`;
     return `[${members}]`;
   }
-  for (const key of Object.keys(value).sort()) {
-    members += `${members && ","}${JSON.stringify(key)}:${canonicalJson(ownValue(value, key) ?? null)}`;
+  const keys = Object.keys(value);
+  if (keys.length > 1) keys.sort();
+  for (const key of keys) {
+    members += `${members && ","}${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`;
   }
   return `{${members}}`;
 }

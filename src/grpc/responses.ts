@@ -1,12 +1,11 @@
 // From the core to the wire: encodes what clients get. Invariant: a response message is at most RESPONSE_BYTES_MAX,
 // every string in it is well-formed, and encoding never throws, because a message that fails kills its whole stream.
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import type { JsonObject } from "../core/json.js";
 import { type CallStatus, FAULT_OF, type Fault, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputChannel, OutputPiece } from "../core/output.js";
 import {
   Output,
-  type ToolResult,
+  ToolResult,
   OutputChannel as WireChannel,
   Fault as WireFault,
   CallStatus as WireStatus,
@@ -21,7 +20,7 @@ import {
 import type { CallState, TrajectoryEvent } from "../trajectory/session.js";
 import { durationOfMs, durationOfSeconds } from "./duration.js";
 import { fittedResult } from "./fit-result.js";
-import { sendable } from "./struct.js";
+import { sendable, writeSendable } from "./struct.js";
 import { type Encoded, headOf, wellFormed } from "./wire.js";
 
 export const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
@@ -32,8 +31,9 @@ const KNOWN_MAX = 4000;
 const TEXT_BYTES_MAX = 64 * 1024;
 const KEPT_BYTES_MAX = 64 * 1024;
 
-/** Tags of length-delimited fields: RunTrajectoryResponse.output, Output.data. */
-const FRAME_OUTPUT = (2 << 3) | 2;
+/** Tags of length-delimited fields: RunTrajectoryResponse.output and .result, ToolResult.metadata, Output.data. */
+const [FRAME_OUTPUT, FRAME_RESULT] = [(2 << 3) | 2, (3 << 3) | 2];
+const RESULT_METADATA = (5 << 3) | 2;
 const OUTPUT_DATA = (4 << 3) | 2;
 const NOTHING: Buffer = Buffer.alloc(0);
 
@@ -54,19 +54,29 @@ type WireFrame = NonNullable<RunTrajectoryResponse["frame"]>;
 
 export function encodeFrame(frame: ServerFrame, announcement: Announcement): Encoded {
   if (frame.kind === "output") return encodeOutput(frame.uniqId, frame.piece);
+  if (frame.kind === "result") return encodeResult(frame.uniqId, frame.outcome);
   const wire = wireFrame(frame, announcement);
-  const bytes = encodeWith(keptWriter, wire);
-  if (bytes.length <= RESPONSE_BYTES_MAX || wire.$case !== "result") return bytes;
-  return encodeWith(new BinaryWriter(), { $case: "result", value: fittedResult(wire.value) });
+  return encodeWith((writer) => RunTrajectoryResponse.encode({ frame: wire }, writer));
+}
+
+/** Its metadata by hand, as most of a result is. */
+function encodeResult(uniqId: string, outcome: Outcome): Encoded {
+  const bytes = encodeWith((writer) => {
+    ToolResult.encode(resultWith(undefined, uniqId, outcome), writer.uint32(FRAME_RESULT).fork());
+    return writeSendable(outcome.metadata, writer.uint32(RESULT_METADATA).fork()).join().join();
+  });
+  if (bytes.length <= RESPONSE_BYTES_MAX) return bytes;
+  const value = fittedResult(toolResult(uniqId, outcome));
+  return RunTrajectoryResponse.encode({ frame: { $case: "result", value } }).finish();
 }
 
 /** Of all frames, as a new one begins small and grows by copying. What it has written is copied out of it. */
 let keptWriter = new BinaryWriter();
 
-function encodeWith(writer: BinaryWriter, frame: WireFrame): Uint8Array {
+function encodeWith(write: (writer: BinaryWriter) => BinaryWriter): Uint8Array {
   let bytes: Uint8Array | undefined;
   try {
-    bytes = RunTrajectoryResponse.encode({ frame }, writer).finish();
+    bytes = write(keptWriter).finish();
     return bytes;
   } finally {
     // After a failure it holds half a message, after a large one too much memory.
@@ -81,12 +91,10 @@ export function encodeExecuteResponse(uniqId: string, outcome: Outcome): Uint8Ar
   return ExecuteResponse.encode({ result: fittedResult(result) }).finish();
 }
 
-function wireFrame(frame: Exclude<ServerFrame, { kind: "output" }>, announcement: Announcement): WireFrame {
+function wireFrame(frame: Exclude<ServerFrame, { kind: "output" | "result" }>, announcement: Announcement): WireFrame {
   switch (frame.kind) {
     case "opened":
       return { $case: "opened", value: opened(frame, announcement) };
-    case "result":
-      return { $case: "result", value: toolResult(frame.uniqId, frame.outcome) };
     case "rejected": {
       const { uniqId, status } = frame;
       const error = headOf(frame.error, TEXT_BYTES_MAX);
@@ -154,12 +162,16 @@ function limits(announcement: Announcement): Limits {
 }
 
 function toolResult(uniqId: string, outcome: Outcome): ToolResult {
+  return resultWith(sendable(outcome.metadata), uniqId, outcome);
+}
+
+function resultWith(metadata: ToolResult["metadata"], uniqId: string, outcome: Outcome): ToolResult {
   return {
     uniqId,
     success: isSuccess(outcome),
     output: wellFormed(outcome.output),
     error: wellFormed(outcome.error),
-    metadata: sendableMetadata(outcome.metadata),
+    metadata,
     status: WIRE_STATUS[outcome.status],
     fault: WIRE_FAULT[FAULT_OF[outcome.status]],
     exitCode: outcome.exitCode === undefined ? undefined : outcome.exitCode | 0,
@@ -170,11 +182,6 @@ function toolResult(uniqId: string, outcome: Outcome): ToolResult {
     execTime: durationOfMs(outcome.execMs),
     slotGeneration: uint32(outcome.slotGeneration),
   };
-}
-
-/** A copy of its own, which fittedResult may replace. */
-function sendableMetadata(metadata: JsonObject): NonNullable<ToolResult["metadata"]> {
-  return sendable(metadata);
 }
 
 /** A rejected call's INVALID is about the client's own fields, not about the model's arguments. */

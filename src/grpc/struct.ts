@@ -1,6 +1,7 @@
 // google.protobuf.Struct and JSON objects. Decoding is ours because generated code loses a `__proto__` key, and because
-// a model can nest its arguments as deep as it likes.
-import { BinaryReader } from "@bufbuild/protobuf/wire";
+// a model can nest its arguments as deep as it likes; encoding, because generated code makes three objects of each value,
+// and every result has four.
+import { BinaryReader, type BinaryWriter } from "@bufbuild/protobuf/wire";
 import { isJsonArray, type JsonObject, type JsonValue, ownValue } from "../core/json.js";
 import { wellFormed } from "./wire.js";
 
@@ -8,11 +9,12 @@ import { wellFormed } from "./wire.js";
 export const ARGUMENT_DEPTH_MAX = 64;
 /** Levels in what we send; Python and C++ clients refuse a message that nests 100 deep, and a level is three of theirs. */
 const SENT_DEPTH_MAX = 24;
+const TOO_DEEP = "[nested too deeply]";
 
 /** Tags of google.protobuf: a field's number, and the type that it has on the wire. */
 const STRUCT_FIELDS = (1 << 3) | 2;
 const [ENTRY_KEY, ENTRY_VALUE] = [(1 << 3) | 2, (2 << 3) | 2];
-const [VALUE_NUMBER, VALUE_STRING, VALUE_BOOL] = [(2 << 3) | 1, (3 << 3) | 2, (4 << 3) | 0];
+const [VALUE_NULL, VALUE_NUMBER, VALUE_STRING, VALUE_BOOL] = [(1 << 3) | 0, (2 << 3) | 1, (3 << 3) | 2, (4 << 3) | 0];
 const [VALUE_STRUCT, VALUE_LIST] = [(5 << 3) | 2, (6 << 3) | 2];
 const LIST_VALUES = (1 << 3) | 2;
 
@@ -125,7 +127,33 @@ function sendableValue(value: JsonValue, depth: number): JsonValue {
   if (typeof value === "string") return wellFormed(value);
   if (typeof value === "number") return finite(value);
   if (value === null || typeof value === "boolean") return value;
-  if (depth >= SENT_DEPTH_MAX) return "[nested too deeply]";
+  if (depth >= SENT_DEPTH_MAX) return TOO_DEEP;
   if (isJsonArray(value)) return value.map((item) => sendableValue(item, depth + 1));
   return sendableObject(value, depth + 1);
+}
+
+/** Writes what `sendable` gives as the fields of a Struct. */
+export function writeSendable(object: JsonObject, writer: BinaryWriter): BinaryWriter {
+  return writeObject(object, writer, 1);
+}
+
+function writeObject(object: JsonObject, writer: BinaryWriter, depth: number): BinaryWriter {
+  for (const key of Object.keys(object)) {
+    writer.uint32(STRUCT_FIELDS).fork().uint32(ENTRY_KEY).string(wellFormed(key));
+    writeValue(object[key] ?? null, writer.uint32(ENTRY_VALUE).fork(), depth).join();
+    writer.join();
+  }
+  return writer;
+}
+
+function writeValue(value: JsonValue, writer: BinaryWriter, depth: number): BinaryWriter {
+  if (typeof value === "string") return writer.uint32(VALUE_STRING).string(wellFormed(value));
+  if (typeof value === "boolean") return writer.uint32(VALUE_BOOL).bool(value);
+  if (typeof value === "number" && Number.isFinite(value)) return writer.uint32(VALUE_NUMBER).double(value);
+  if (value === null || typeof value === "number") return writer.uint32(VALUE_NULL).int32(0);
+  if (depth >= SENT_DEPTH_MAX) return writer.uint32(VALUE_STRING).string(TOO_DEEP);
+  if (!isJsonArray(value)) return writeObject(value, writer.uint32(VALUE_STRUCT).fork(), depth + 1).join();
+  writer.uint32(VALUE_LIST).fork();
+  for (const item of value) writeValue(item, writer.uint32(LIST_VALUES).fork(), depth + 1).join();
+  return writer.join();
 }
