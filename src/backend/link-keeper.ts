@@ -8,10 +8,11 @@
 import { EventEmitter } from "node:events";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import { type Init, type RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
+import type { Init, RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { RUNNER_FRAME_BYTES_MAX } from "../link/frames.js";
 import { Link, NotAFrame } from "../link/link.js";
 import { decodeRunnerFrame } from "../link/output-frame.js";
+import { encodeServerFrame } from "../link/write-frame.js";
 import { InventoryReader, type RunnerInventory } from "./inventory.js";
 
 export interface Streams {
@@ -97,7 +98,7 @@ export class LinkKeeper extends EventEmitter<KeeperEvents> {
       streams.toRunner,
       this.line.nonce,
       {
-        encode: (frame) => ServerFrame.encode(frame).finish(),
+        encode: encodeServerFrame,
         decode: decodeRunnerFrame,
         bytesMax: RUNNER_FRAME_BYTES_MAX,
       },

@@ -27,7 +27,8 @@ export function runCall(bound: SlotOperation): RunCall {
     }
     case "write_file": {
       const { path, content } = operation;
-      return { ...call, operation: { $case: "writeFile", value: { path, content: Buffer.from(content) } } };
+      const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+      return { ...call, operation: { $case: "writeFile", value: { path, content: bytes } } };
     }
     default:
       return operation satisfies never;

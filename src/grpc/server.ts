@@ -13,6 +13,7 @@ import { requireDeadline } from "./deadline.js";
 import { Listener } from "./listener.js";
 import { LiveStreams } from "./live-streams.js";
 import { rawArtifactService, rawToolService, type StreamCall } from "./raw-services.js";
+import { widenReceiveWindows } from "./receive-windows.js";
 import { addReflection } from "./reflection.js";
 import { Refusals } from "./refusals.js";
 import { type Announcement, REQUEST_BYTES_MAX } from "./responses.js";
@@ -107,6 +108,7 @@ export class GrpcServer {
     });
     // TLS is the listener's affair; what it hands over is plain HTTP/2 to grpc-js.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    widenReceiveWindows(this.#server);
     const onConnection = injector.injectConnection.bind(injector);
     this.#listener = new Listener({ clock, log, certificates, onConnection });
     const common = { directory, clock, log, announcement, onRejected, onRefused };

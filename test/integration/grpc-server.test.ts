@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect, type Settings } from "node:http2";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -8,6 +9,7 @@ import { Client, credentials, makeGenericClientConstructor, type ServiceDefiniti
 import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import { protoPath as healthProto } from "grpc-health-check";
 import { SwitchyardError } from "../../src/core/errors.js";
+import { RECEIVE_WINDOW_BYTES } from "../../src/grpc/receive-windows.js";
 import { reasonOf, type Service, startService, TestStream } from "../support/grpc-service.js";
 
 const reflectionProtos = join(dirname(createRequire(import.meta.url).resolve("@grpc/reflection")), "../proto");
@@ -158,6 +160,17 @@ test("a port that is taken, and a bad address, are named", async () => {
     }
   });
 });
+
+test("a client may send a large message at once, on its stream and on its connection, and is told how many streams it may have", () =>
+  withService(async ({ address }) => {
+    const session = connect(`http://${address}`);
+    const [settings]: Settings[] = await once(session, "remoteSettings");
+    assert.deepEqual([settings?.initialWindowSize, settings?.maxConcurrentStreams], [RECEIVE_WINDOW_BYTES, 500]);
+    // What widens the connection's own window follows the settings.
+    await new Promise((resolve, reject) => session.ping((error) => (error ? reject(error) : resolve(undefined))));
+    assert.equal(session.state.remoteWindowSize, RECEIVE_WINDOW_BYTES);
+    session.close();
+  }));
 
 test("an unknown method is UNIMPLEMENTED", () =>
   withService(async ({ address }) => {
