@@ -12,9 +12,11 @@ const BUILT = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "d
 const built = (file: string) => import(pathToFileURL(join(BUILT, file)).href);
 
 const { startService }: typeof import("../../src/cli/compose.js") = await built("cli/compose.js");
+const { collectSparingly }: typeof import("../../src/core/garbage.js") = await built("core/garbage.js");
 const { loadConfig }: typeof import("../../src/config/load.js") = await built("config/load.js");
 const { createLog }: typeof import("../../src/telemetry/log.js") = await built("telemetry/log.js");
 
+collectSparingly();
 const [file = ""] = process.argv.slice(2);
 const config = loadConfig({ file, env: {}, flags: {} });
 const backend = new NullBackend((pool) => config.pools[pool]?.slots_per_container ?? 0);

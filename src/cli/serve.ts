@@ -6,7 +6,7 @@ import { warningsOf } from "../config/checks.js";
 import { type Flag, loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { messageOf, SwitchyardError } from "../core/errors.js";
-import { letHeapGrow } from "../core/heap-growth.js";
+import { collectSparingly } from "../core/garbage.js";
 import { createLog, type Verbosity } from "../telemetry/log.js";
 import { startService } from "./compose.js";
 import { receiveHangUps } from "./hang-up.js";
@@ -23,7 +23,7 @@ export interface ServeFlags extends Readonly<Partial<Record<Flag, string | boole
 
 /** Runs until a signal ends it; never resolves before. */
 export async function serve({ config: file, ...flags }: ServeFlags): Promise<void> {
-  letHeapGrow();
+  collectSparingly();
   try {
     const load = () => loadConfig({ ...(file !== undefined && { file }), env: process.env, flags });
     const config = load();

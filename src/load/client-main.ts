@@ -1,11 +1,11 @@
 // The entry point of a client process: does what the coordinator says, reports every second, and ends with it.
 import { messageOf } from "../core/errors.js";
-import { letHeapGrow } from "../core/heap-growth.js";
+import { collectSparingly } from "../core/garbage.js";
 import { ClientRun } from "./client-run.js";
 import type { FromClient, ToClient } from "./messages.js";
 import { SelfWatch } from "./self-watch.js";
 
-letHeapGrow();
+collectSparingly();
 
 let run: ClientRun | undefined;
 let isRunning = false;

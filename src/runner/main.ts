@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
-import { letHeapGrow } from "../core/heap-growth.js";
+import { collectSparingly } from "../core/garbage.js";
 import { removeTree } from "../core/remove-tree.js";
 import { type RunnerFrame, ServerFrame } from "../gen/switchyard/runner/v1/runner.js";
 import { SERVER_FRAME_BYTES_MAX } from "../link/frames.js";
@@ -41,7 +41,7 @@ function launcherFile(): LauncherFile {
   return { path, fd: openSync(path, "r") };
 }
 
-letHeapGrow();
+collectSparingly();
 const slotsFolder = required("SWITCHYARD_SLOTS_FOLDER");
 const nonce = required("SWITCHYARD_NONCE");
 const runtime = process.env.SWITCHYARD_RUNTIME;
