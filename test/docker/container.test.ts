@@ -60,6 +60,7 @@ test("a container has our labels, its pool's limits, no network, no ports, and l
       a.Destination.localeCompare(b.Destination),
     ),
     [
+      { Type: "bind", Destination: "/switchyard/link", RW: false },
       { Type: "volume", Destination: "/switchyard/runtime", RW: false },
       { Type: "volume", Destination: "/switchyard/slots", RW: true },
     ],

@@ -2,7 +2,16 @@
 // an earlier server left, and do without it elsewhere.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, connect as dial } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,8 +37,8 @@ async function wayOf(instance: string): Promise<Way> {
   return { folder, open: sockets.filter((line) => folder !== undefined && line.endsWith(`${folder}/socket`)).length };
 }
 
-async function works(test: TestContext, server: ServerProcess): Promise<void> {
-  const stream = await server.open(test, { trajectoryId: "works" });
+async function works(test: TestContext, server: ServerProcess, trajectoryId = "works"): Promise<void> {
+  const stream = await server.open(test, { trajectoryId });
   assert.equal((await stream.bash("echo heard")).output, "heard");
 }
 
@@ -89,7 +98,18 @@ test("a folder that was cleared away costs the socket, not the runner", async (t
   await works(t, second);
   assert.match(await second.logged(/no socket beside it/), /ENOENT/);
   assert.equal((await wayOf(instance)).open, 0);
-  assert.equal((await second.kill("SIGTERM")).code, 0);
+  await second.kill("SIGKILL");
+  const others = mkdtempSync(join(tmpdir(), "switchyard-others-"));
+  t.after(() => rmSync(others, { recursive: true }));
+  writeFileSync(join(others, "socket"), "theirs");
+  symlinkSync(others, folder);
+  const third = new ServerProcess(t, settings);
+  await third.ready;
+  await works(t, third, "third");
+  assert.match(await third.logged(/no socket beside it/), /not this server's own/);
+  assert.equal((await third.kill("SIGTERM")).code, 0);
+  assert.deepEqual([readdirSync(others), lstatSync(folder).isSymbolicLink()], [["socket"], true]);
+  rmSync(folder);
 });
 
 test("a server whose folders the daemon does not see goes without: one line says so, and everything works", async (t) => {

@@ -261,6 +261,7 @@ export class DockerBackend implements Backend {
       if (error instanceof DaemonFailed) throw error.cause;
       log.warn({ reason: messageOf(error) }, "removing a container of an earlier server");
       await removeContainer(this.#docker.getContainer(info.Id));
+      await this.#sockets.of(labels?.linkFolder)?.remove();
       return undefined;
     }
   }

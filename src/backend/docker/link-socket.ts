@@ -4,7 +4,7 @@
 //
 //   <base>/switchyard-link-<of the instance>-<random>/socket          the container's /switchyard/link/socket
 import { createHash } from "node:crypto";
-import { access, mkdtemp, readdir, rm } from "node:fs/promises";
+import { lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,8 +31,7 @@ export class LinkSocket {
   async listen(): Promise<Shortcut | undefined> {
     const path = join(this.folder, "socket");
     try {
-      // Of a folder that is gone, listening says that permission is denied.
-      await access(this.folder);
+      await mustBeOwn(this.folder);
       // A server that was killed leaves its own behind.
       await rm(path, { force: true });
       return shortcut(await listening(path));
@@ -42,9 +41,14 @@ export class LinkSocket {
     }
   }
 
-  /** With its container. */
-  remove(): Promise<void> {
-    return rm(this.folder, { recursive: true, force: true });
+  /** With its container. One that is another's by now is left alone. */
+  async remove(): Promise<void> {
+    try {
+      await mustBeOwn(this.folder);
+    } catch {
+      return;
+    }
+    await rm(this.folder, { recursive: true, force: true });
   }
 }
 
@@ -91,7 +95,7 @@ export class LinkSockets {
     const names = await readdir(this.#base).catch(() => []);
     const folders = names.filter((name) => name.startsWith(this.#prefix)).map((name) => join(this.#base, name));
     const left = folders.filter((folder) => !kept.includes(folder));
-    await Promise.all(left.map((folder) => rm(folder, { recursive: true, force: true })));
+    await Promise.all(left.map((folder) => this.of(folder)?.remove()));
   }
 
   #giveUp(reason: string): void {
@@ -99,6 +103,13 @@ export class LinkSockets {
       this.log.info({ reason }, "links go through the daemon, which does not see this server's folders");
     this.#unshared = true;
   }
+}
+
+/** Where everybody may make folders, one that was cleared away may be somebody else's since, or a link. */
+async function mustBeOwn(folder: string): Promise<void> {
+  const found = await lstat(folder);
+  const isOwn = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
+  if (!isOwn) throw new Error(`${folder} is not this server's own`);
 }
 
 function listening(path: string): Promise<Server> {
