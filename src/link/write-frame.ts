@@ -1,5 +1,5 @@
 // A batch that is one call of write_file, encoded in parts: the content is copied once, into the link's frame, where generated code
-// would copy it for each of the four messages that it is in.
+// would move it for each of the four messages that it is in.
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { RunBatch, RunCall, ServerFrame, WriteFile } from "../gen/switchyard/runner/v1/runner.js";
 

@@ -1,4 +1,4 @@
-// The Docker backend: containers through the Engine's API, the link over their attach stream, labels to find them again
+// The Docker backend: containers through the Engine's API, the link over their attach stream or a socket beside it, labels to find them again
 // and to go on with what a server that died left behind.
 import { createHash, randomBytes } from "node:crypto";
 import type Docker from "dockerode";

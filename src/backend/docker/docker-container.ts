@@ -1,4 +1,4 @@
-// One container on a Docker daemon: how its runner is reached over the attach stream, again and again, and its end. It is
+// One container on a Docker daemon: how its runner is reached over the attach stream and the socket beside it, again and again, and its end. It is
 // ours while no newer server has written its epoch into the container's name.
 import { Duplex } from "node:stream";
 import type Docker from "dockerode";
