@@ -29,8 +29,9 @@ export interface ScriptOptions {
 export function randomScript(random: Random, options: ScriptOptions): string {
   const lines = Array.from({ length: random.whole(1, 6) }, () => statement(random, 2));
   if (random.chance(0.1)) lines.push("trap 'echo trapped' USR1; kill -USR1 $$");
-  if (random.chance(0.08)) lines.push(broken(random, options));
   if (options.ends && random.chance(0.3)) lines.splice(random.whole(0, lines.length), 0, ending(random));
+  // Last, as what follows would be text in some of them, and `$$` in it another number in each shell.
+  if (random.chance(0.08)) lines.push(broken(random, options));
   return lines.join(random.pick(["\n", "\n", "\n\n"])) + random.pick(["", "\n"]);
 }
 

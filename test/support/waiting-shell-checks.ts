@@ -247,6 +247,21 @@ export const WAITING_SHELL_CHECKS: Readonly<Record<string, Check>> = {
     await session.stream.halfClose();
   },
 
+  "a job that is hardly older than a call is not killed with it": async (live, name) => {
+    const session = await WaitingSession.open(live, name);
+    for (let round = 0; round < 30; round++) {
+      const [early, late] = [uniqueSleep(), uniqueSleep()];
+      await session.bash(`sleep ${early} > /dev/null 2>&1 &`);
+      const uniqId = `late-${round}`;
+      const running = session.stream.call("bash", { command: `setsid -f sleep ${late}; sleep ${late}` }, { uniqId });
+      await livingAre(late, 2);
+      session.stream.send({ $case: "cancel", value: { uniqId } });
+      assert.equal((await running).status, CallStatus.CALL_STATUS_CANCELLED);
+      assert.deepEqual([living(early).length, living(late).length], [1, 0], `in round ${round}`);
+    }
+    await session.stream.halfClose();
+  },
+
   "a timeout or cancel kills what such a shell started, and neither earlier jobs nor the next shell": async (
     live,
     name,

@@ -20,8 +20,13 @@ static void add_victim(int pid) {
   victims.pids[victims.count++] = pid;
 }
 
-// Of a shell that works for a child, what it started after the child was born, at `born`: that was armed when the call before
-// had ended.
+// Whether it began after the child did, at `born`: that was armed when the call before had ended. By their numbers where both
+// began in the same hundredth of a second.
+static int is_younger(const struct process *process, int main, u64 born) {
+  return process->start > born || (process->start == born && process->pid >= main);
+}
+
+// Of a shell that works for a child, what it started after the child was born.
 static int is_shells(const struct table *table, int pid, int shell, int main, u64 born) {
   int top = pid;
   while (top != shell) {
@@ -30,17 +35,17 @@ static int is_shells(const struct table *table, int pid, int shell, int main, u6
     top = entry->parent;
   }
   const struct process *entry = find_process(table, top);
-  return top != shell && entry && (entry->start > born || (entry->start == born && top >= main));
+  return top != shell && entry && is_younger(entry, main, born);
 }
 
 // Those that a child started: itself, what descends from it, and orphans that were born since its request, at `since`, in the
-// hundredths of a second since boot that /proc counts in.
+// hundredths of a second since boot that /proc counts in; of the call before, none, though its last may be as young as that.
 static int is_victim(const struct table *table, const struct process *process, int root, u32 id, u64 since, int shell, u64 born) {
   int main = pid_of(id);
   if (shell && root == shell) return is_shells(table, process->pid, shell, main, born);
   if (!id || (main && (root == main || process->session == main))) return 1;
   const struct process *top = find_process(table, root);
-  return !is_child(root) && top && top->start >= since;
+  return !is_child(root) && top && top->start >= since && is_younger(top, main, born);
 }
 
 static void find_victims(u32 id, u64 since, int shell, u64 born) {
@@ -89,12 +94,10 @@ static void stop(int shell) {
 
 void kill_call(u32 id, u64 since, u32 shell_id, int is_told) {
   int shell = shell_id ? living(shell_id) : 0;
-  u64 born = since;
-  if (shell) {
-    stop(shell);
-    const struct process *main = find_process(processes(), living(id));
-    if (main) born = main->start;
-  }
+  if (shell) stop(shell);
+  const struct process *main = find_process(processes(), living(id));
+  // Of one that has ended it is not known.
+  u64 born = main ? main->start : since;
   usize stopped = 0;
   for (int round = 0;; round++) {
     find_victims(id, since, shell, born);
