@@ -7,8 +7,8 @@ import { comparison, inTurns, milliseconds } from "../turns.js";
 const SHORT = 16;
 const LONG = 16;
 const TIMEOUT_S = 120;
-/** Some seven hundred calls: of fewer, the p99 would be but the worst or two. */
-const COUNTED = ["--warm-up", "1s", "--duration", "2s"];
+/** Some thousands of calls: of fewer, the p99 would be but the worst few. */
+const COUNTED = ["--warm-up", "1s", "--duration", "4s"];
 /** Longer than a round ever takes; they are released when it is over. */
 const SLEEP = "echo asleep; sleep 110";
 
