@@ -97,6 +97,30 @@ describe("when a group is flushed", () => {
     assert.deepEqual(flight().commands, ["1", "2"]);
   });
 
+  test("in portions of 16, one in each turn, in order, with what comes and goes meanwhile", async () => {
+    const { clock, flights, submit } = setUp();
+    const names = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => String(from + at));
+    submit("1", A, 30, () => {
+      calls[18]?.cancel();
+      submit("41");
+    });
+    const calls = names(2, 40).map((name) => submit(name));
+    await clock.advance(19);
+    assert.equal(flights.length, 0);
+    await clock.advance(1);
+    const portions = [names(1, 16), [...names(17, 19), ...names(21, 33)], names(34, 41)];
+    assert.deepEqual(
+      flights.map(({ commands }) => commands),
+      portions,
+    );
+    assert.deepEqual(calls[18]?.ended(), [["CANCELLED", "Cancelled"]]);
+    submit("42");
+    await clock.advance(19);
+    assert.equal(flights.length, 3);
+    await clock.advance(1);
+    assert.equal(flights.length, 4);
+  });
+
   test("at sizeMax, at once, and the window's timer does not flush what comes after", async () => {
     const { clock, flights, flight, submit } = setUp({ sizeMax: 2 });
     submit("1");
