@@ -2,7 +2,7 @@
 // a link that is swapped meanwhile wins nothing.
 #include "launcher.h"
 
-enum { PATH_MAX = 4096, NAMES_MAX = 2048, CHUNK = 65536 };
+enum { PATH_MAX = 4096, NAMES_MAX = 2048, CHUNK = 65536, SEEK_CUR = 1 };
 
 struct names { const char *at[NAMES_MAX]; usize count; char text[PATH_MAX * 4]; };
 
@@ -135,9 +135,10 @@ int write_file(struct text *fields, usize count) {
   i64 file = open_at((int)folder, last, O_WRONLY | O_CREAT | O_EXCL, 0666);
   if (file == -EEXIST) file = open_regular((int)folder, last, O_WRONLY, workspace, path);
   if (file < 0) fail_with("Cannot write ", path, file);
-  i64 result = SYS(ftruncate, file, 0);
-  if (result == 0) result = write_all((int)file, fields[2].at, fields[2].length);
-  if (result < 0) fail_with("Cannot write ", path, result);
+  // Cut afterwards: what was cut to nothing before ext4 writes to the disk at once when it is closed.
+  i64 result = write_all((int)file, fields[2].at, fields[2].length);
+  i64 cut = SYS(ftruncate, file, SYS(lseek, file, 0, SEEK_CUR));
+  if (result < 0 || cut < 0) fail_with("Cannot write ", path, result < 0 ? result : cut);
   char digits[24];
   say(2, decimal(fields[2].length, digits), (char *)0);
   return 0;
