@@ -1,5 +1,5 @@
-// Collects the calls of all trajectories into batches: one group per (runner, timeout), flushed when its window ends or
-// it is full, in portions. Pure logic over an injected clock and an injected dispatch; owns every entry until it is settled.
+// Collects the calls of all trajectories into batches: one group per (runner, timeout), flushed at once when
+// it is full, and in portions when its window ends. Pure logic over an injected clock and an injected dispatch; owns every entry until it is settled.
 // Invariants: groups never wait on each other, and every entry is settled exactly once on every path.
 import type { RunningBatch } from "../backend/backend.js";
 import type { Clock, Timer } from "../core/clock.js";
@@ -28,7 +28,7 @@ export interface BatcherOptions<R> {
 }
 
 export interface BatcherStats {
-  /** Entries that wait for their window to end. */
+  /** Entries that wait for their window to end, or for the portions before theirs. */
   readonly queueSize: number;
   /** Batches that dispatch took, since the start. */
   readonly batches: number;
@@ -49,13 +49,14 @@ export interface Submitted {
 interface Queued<R> {
   readonly entry: BatchEntry<R>;
   readonly ticket: Ticket;
+  readonly sinceMs: number;
 }
 
 interface Group<R> {
   readonly runner: R;
   readonly timeoutS: number;
+  /** What comes while its portions go out goes out after them. */
   readonly queued: Set<Queued<R>>;
-  readonly beganMs: number;
   /** Until its window has ended, and then until its next portion. */
   timer: Timer;
 }
@@ -63,7 +64,7 @@ interface Group<R> {
 /**
  * Of a group whose window has ended so many entries are flushed in each event-loop turn, and at least a quarter of all that wait.
  * What they lead to, results and the next calls of their callers, is on its way while the others are being handed on: on 100
- * streams over one connection that is a fifth more calls a second. Of thousands each turn would cost more than it gives.
+ * streams over one connection that is a fifth to a third more calls a second. Of thousands each turn would cost more than it gives.
  */
 const PORTION_MIN = 16;
 
@@ -85,7 +86,7 @@ export class Batcher<R extends { readonly id: string }> {
       return ticket;
     }
     const group = this.#groupOf(entry);
-    const queued = { entry, ticket };
+    const queued = { entry, ticket, sinceMs: this.options.clock.now() };
     group.queued.add(queued);
     this.#queued += 1;
     ticket.onCancel(() => {
@@ -132,7 +133,7 @@ export class Batcher<R extends { readonly id: string }> {
     if (known) return known;
     const { clock, windowMs } = this.options;
     const timer = clock.after(windowMs, () => this.#flushPortion(group));
-    const group: Group<R> = { runner, timeoutS, queued: new Set(), beganMs: clock.now(), timer };
+    const group: Group<R> = { runner, timeoutS, queued: new Set(), timer };
     byTimeout.set(timeoutS, group);
     return group;
   }
@@ -170,9 +171,10 @@ export class Batcher<R extends { readonly id: string }> {
     this.#send(group, [...group.queued]);
   }
 
-  #send({ runner, timeoutS, beganMs }: Group<R>, queued: readonly Queued<R>[]): void {
+  #send({ runner, timeoutS }: Group<R>, queued: readonly Queued<R>[]): void {
     this.#queued -= queued.length;
-    const waitMs = this.options.clock.now() - beganMs;
+    const nowMs = this.options.clock.now();
+    const waitMs = nowMs - (queued[0]?.sinceMs ?? nowMs);
     this.#lastId += 1;
     const batch = { id: this.#lastId, runner, timeoutS, entries: queued.map(({ entry }) => entry) };
     if (this.#hand(batch, queued)) this.options.onBatch?.(queued.length, waitMs);

@@ -71,6 +71,14 @@ function setUp(options: Partial<BatcherOptions<TestRunner>> = {}) {
   return { clock, batcher, flights, flight, faults, submit };
 }
 
+function names(from: number, to: number): string[] {
+  return Array.from({ length: to - from + 1 }, (_, at) => String(from + at));
+}
+
+function commandsOf(flights: readonly Flight[]): string[][] {
+  return flights.map(({ commands }) => commands);
+}
+
 describe("when a group is flushed", () => {
   test("at the end of its window, which its first call opens", async () => {
     const { clock, flights, flight, submit } = setUp();
@@ -98,27 +106,64 @@ describe("when a group is flushed", () => {
   });
 
   test("in portions of 16, one in each turn, in order, with what comes and goes meanwhile", async () => {
-    const { clock, flights, submit } = setUp();
-    const names = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => String(from + at));
+    const waits: number[] = [];
+    const { clock, batcher, flights, submit } = setUp({ onBatch: (_, waitMs) => waits.push(waitMs) });
+    const seen: unknown[] = [];
     submit("1", A, 30, () => {
       calls[18]?.cancel();
       submit("41");
+      seen.push(flights.length, clock.timers, batcher.stats.queueSize);
     });
     const calls = names(2, 40).map((name) => submit(name));
     await clock.advance(19);
     assert.equal(flights.length, 0);
     await clock.advance(1);
-    const portions = [names(1, 16), [...names(17, 19), ...names(21, 33)], names(34, 41)];
-    assert.deepEqual(
-      flights.map(({ commands }) => commands),
-      portions,
-    );
+    // The next portion waits for its turn.
+    assert.deepEqual(seen, [0, 1, 24]);
+    assert.deepEqual(commandsOf(flights), [names(1, 16), [...names(17, 19), ...names(21, 33)], names(34, 41)]);
     assert.deepEqual(calls[18]?.ended(), [["CANCELLED", "Cancelled"]]);
+    assert.deepEqual([waits, batcher.stats.queueSize, clock.timers], [[20, 20, 20], 0, 0]);
     submit("42");
     await clock.advance(19);
     assert.equal(flights.length, 3);
     await clock.advance(1);
     assert.equal(flights.length, 4);
+  });
+
+  test("in portions of a quarter of all that wait, where that is more", async () => {
+    const { clock, batcher, flights, submit } = setUp();
+    for (const name of names(1, 80)) submit(name);
+    for (const name of names(81, 160)) submit(name, B);
+    await clock.advance(20);
+    assert.deepEqual(
+      flights.map(({ batch }) => [batch.runner.id, batch.entries.length]),
+      [
+        ["a", 40],
+        ["b", 30],
+        ["a", 23],
+        ["b", 17],
+        ["a", 16],
+        ["b", 16],
+        ["a", 1],
+        ["b", 16],
+        ["b", 1],
+      ],
+    );
+    assert.equal(batcher.stats.queueSize, 0);
+  });
+
+  test("all that waits for its portion ends when the batcher is closed", async () => {
+    const { clock, batcher, flights, submit } = setUp();
+    submit("1", A, 30, () => batcher.close());
+    const calls = names(2, 40).map((name) => submit(name));
+    await clock.advance(20);
+    assert.deepEqual(commandsOf(flights), [names(1, 16)]);
+    const ended = calls.slice(15).map((call) => call.ended());
+    assert.deepEqual(
+      ended,
+      calls.slice(15).map(() => [["NOT_STARTED", "Batch execution failed: shutting down"]]),
+    );
+    assert.deepEqual([batcher.stats.queueSize, clock.timers], [0, 0]);
   });
 
   test("at sizeMax, at once, and the window's timer does not flush what comes after", async () => {
