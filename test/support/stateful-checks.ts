@@ -167,6 +167,20 @@ export const STATEFUL_CHECKS: Readonly<Record<string, Check>> = {
     await session.run("kill $(jobs -p)");
   },
 
+  "a job that is hardly older than a call is not killed with it": async (session) => {
+    for (let round = 0; round < 20; round++) {
+      const [early, orphan, late] = [uniqueSleep(), uniqueSleep(), uniqueSleep()];
+      await session.run(`sleep ${early} & setsid -f sleep ${orphan} > /dev/null 2>&1`);
+      const uniqId = `late-${round}`;
+      const running = session.run(`setsid -f sleep ${late}; sleep ${late}`, TIMEOUT_S_MAX, uniqId);
+      await Promise.all([livingAre(late, 2), livingAre(early, 1), livingAre(orphan, 1)]);
+      session.stream.send({ $case: "cancel", value: { uniqId } });
+      assert.equal((await running).status, CallStatus.CALL_STATUS_CANCELLED);
+      const left = [early, orphan, late].map((word) => living(word).length);
+      assert.deepEqual(left, [1, 1, 0], `in round ${round}`);
+    }
+  },
+
   "a shell that cannot give up is killed, and its jobs live on": async (session) => {
     const early = uniqueSleep();
     await session.run(`sleep ${early} & mkfifo -m 600 pipe; X=gone`);

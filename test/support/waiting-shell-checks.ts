@@ -254,7 +254,7 @@ export const WAITING_SHELL_CHECKS: Readonly<Record<string, Check>> = {
       await session.bash(`sleep ${early} > /dev/null 2>&1 &`);
       const uniqId = `late-${round}`;
       const running = session.stream.call("bash", { command: `setsid -f sleep ${late}; sleep ${late}` }, { uniqId });
-      await livingAre(late, 2);
+      await Promise.all([livingAre(late, 2), livingAre(early, 1)]);
       session.stream.send({ $case: "cancel", value: { uniqId } });
       assert.equal((await running).status, CallStatus.CALL_STATUS_CANCELLED);
       assert.deepEqual([living(early).length, living(late).length], [1, 0], `in round ${round}`);

@@ -6,8 +6,8 @@ enum { CHILDREN_MAX = 256, REMEMBERED = 128 };
 
 static struct child children[CHILDREN_MAX];
 static usize count;
-/** By id, in turns: so many children back a pid is known. */
-static struct { u32 id; int pid; } lately[REMEMBERED];
+/** By id, in turns: so many children back a pid is known, and the birth of one that was to be killed. */
+static struct { u32 id; int pid; /** It took another's place. */ int is_second; u64 born; } lately[REMEMBERED];
 static u32 made;
 
 static _Noreturn void live(const struct child *child, struct text begun) {
@@ -37,8 +37,11 @@ static i64 give_birth(struct child *child, struct text begun) {
   if (pid == 0) live(child, begun);
   if (pid < 0) return pid;
   child->pid = (int)pid;
+  int is_second = lately[child->id % REMEMBERED].id == child->id;
   lately[child->id % REMEMBERED].id = child->id;
   lately[child->id % REMEMBERED].pid = (int)pid;
+  lately[child->id % REMEMBERED].is_second = is_second;
+  lately[child->id % REMEMBERED].born = 0;
   if (!child->is_shell) close_writers(child->set);
   return 1;
 }
@@ -86,6 +89,14 @@ int pid_of(u32 id) {
   struct child *child = find(id);
   if (child) return child->pid;
   return id && lately[id % REMEMBERED].id == id ? lately[id % REMEMBERED].pid : 0;
+}
+
+struct birth birth_of(u32 id, u64 since) {
+  usize place = id % REMEMBERED;
+  if (!id || lately[place].id != id || lately[place].is_second) return (struct birth){since, 0};
+  const struct process *main = lately[place].born ? 0 : find_process(processes(), living(id));
+  if (main) lately[place].born = main->start;
+  return (struct birth){lately[place].born ? lately[place].born : since, lately[place].pid};
 }
 
 int is_child(int pid) {

@@ -20,14 +20,14 @@ static void add_victim(int pid) {
   victims.pids[victims.count++] = pid;
 }
 
-// Whether it began after the child did, at `born`: that was armed when the call before had ended. By their numbers where both
-// began in the same hundredth of a second.
-static int is_younger(const struct process *process, int main, u64 born) {
-  return process->start > born || (process->start == born && process->pid >= main);
+// Whether it began after the child did, which was armed when the call before had ended. By their numbers where both began in the same
+// hundredth of a second.
+static int is_younger(const struct process *process, struct birth birth) {
+  return process->start > birth.at || (process->start == birth.at && process->pid >= birth.pid);
 }
 
 // Of a shell that works for a child, what it started after the child was born.
-static int is_shells(const struct table *table, int pid, int shell, int main, u64 born) {
+static int is_shells(const struct table *table, int pid, int shell, struct birth birth) {
   int top = pid;
   while (top != shell) {
     const struct process *entry = find_process(table, top);
@@ -35,20 +35,21 @@ static int is_shells(const struct table *table, int pid, int shell, int main, u6
     top = entry->parent;
   }
   const struct process *entry = find_process(table, top);
-  return top != shell && entry && is_younger(entry, main, born);
+  return top != shell && entry && is_younger(entry, birth);
 }
 
 // Those that a child started: itself, what descends from it, and orphans that were born since its request, at `since`, in the
 // hundredths of a second since boot that /proc counts in; of the call before, none, though its last may be as young as that.
-static int is_victim(const struct table *table, const struct process *process, int root, u32 id, u64 since, int shell, u64 born) {
+static int is_victim(const struct table *table, const struct process *process, int root, u32 id, u64 since, int shell,
+                     struct birth birth) {
   int main = pid_of(id);
-  if (shell && root == shell) return is_shells(table, process->pid, shell, main, born);
+  if (shell && root == shell) return is_shells(table, process->pid, shell, birth);
   if (!id || (main && (root == main || process->session == main))) return 1;
   const struct process *top = find_process(table, root);
-  return !is_child(root) && top && top->start >= since && is_younger(top, main, born);
+  return !is_child(root) && top && top->start >= since && is_younger(top, birth);
 }
 
-static void find_victims(u32 id, u64 since, int shell, u64 born) {
+static void find_victims(u32 id, u64 since, int shell, struct birth birth) {
   const struct table *table = processes();
   victims.count = victims.others = 0;
   for (usize i = 0; i < table->count; i++) {
@@ -57,7 +58,7 @@ static void find_victims(u32 id, u64 since, int shell, u64 born) {
     int root = root_of(table, process->pid);
     if (!root) continue;
     victims.others++;
-    if (is_victim(table, process, root, id, since, shell, born)) add_victim(process->pid);
+    if (is_victim(table, process, root, id, since, shell, birth)) add_victim(process->pid);
   }
 }
 
@@ -95,12 +96,10 @@ static void stop(int shell) {
 void kill_call(u32 id, u64 since, u32 shell_id, int is_told) {
   int shell = shell_id ? living(shell_id) : 0;
   if (shell) stop(shell);
-  const struct process *main = find_process(processes(), living(id));
-  // Of one that has ended it is not known.
-  u64 born = main ? main->start : since;
+  struct birth birth = birth_of(id, since);
   usize stopped = 0;
   for (int round = 0;; round++) {
-    find_victims(id, since, shell, born);
+    find_victims(id, since, shell, birth);
     if (victims.count == 0) break;
     if (round > ROUNDS_MAX) die("cannot kill what a call started", (char *)0);
     if (victims.count == victims.others && (settings.is_alone || settings.uid)) {

@@ -101,6 +101,10 @@ void become_lasting(u32 id);
 int living(u32 id);
 /** Also of one that ended lately. */
 int pid_of(u32 id);
+/** What began before it did, in hundredths of a second since boot, or then with a lower pid, is none that it started. */
+struct birth { u64 at; int pid; };
+/** `since`: when it got its request, for one that had ended when it was first asked for, or has taken another's place. */
+struct birth birth_of(u32 id, u64 since);
 /** Whether a child of ours has this pid, and has not been reaped. */
 int is_child(int pid);
 
