@@ -1,5 +1,6 @@
-// Collects the calls of all trajectories into batches: one group per (runner, timeout), flushed at once when
-// it is full, and in portions when its window ends. Pure logic over an injected clock and an injected dispatch; owns every entry until it is settled.
+// Collects the calls of all trajectories into batches: one group per (runner, timeout), flushed at once when it is full,
+// and in portions when its window ends. Pure logic over an injected clock and an injected dispatch; owns every entry until
+// it is settled.
 // Invariants: groups never wait on each other, and every entry is settled exactly once on every path.
 import type { RunningBatch } from "../backend/backend.js";
 import type { Clock, Timer } from "../core/clock.js";
