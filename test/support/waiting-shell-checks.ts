@@ -113,7 +113,7 @@ const PROBES: readonly string[] = [
   "echo $((SECONDS < 9)); sleep 1.1; echo $((SECONDS > 0))",
   "shopt; set -o; hash; alias; jobs; declare -F; umask; ulimit -a; pwd; dirs; compgen -v | grep -v PIPESTATUS",
   "history; fc -l; echo $HISTCMD",
-  "ls /proc/self/fd; ls -l /proc/$$/fd | wc -l; tr '\\0' '|' < /proc/$$/cmdline; tr '\\0' '|' < /proc/$$/environ",
+  "ls /proc/self/fd; ls /proc/$$/fd; tr '\\0' '|' < /proc/$$/cmdline; tr '\\0' '|' < /proc/$$/environ",
   "ps -ww -o args= -p $$; ps -ww -o stat=,nlwp= -p $$; cat /proc/$$/comm",
   'read x; echo "[$x]"; cat',
   "echo out; echo err >&2; exec 3>&1; echo three >&3; exec 1>&2; echo late",
