@@ -63,10 +63,10 @@ export function failed(run: Run): readonly Result[] {
   return resultsOf(run).filter(({ measured }) => measured === undefined);
 }
 
-/** The numbers that both runs have. */
+/** The table's numbers that both runs have. A check's is a distance from where it should be, near nothing: no ratio. */
 export function agreements(earlier: Run, later: Run): readonly Agreement[] {
-  const before = new Map(resultsOf(earlier).map(({ name, measured }) => [name, measured?.value]));
-  return resultsOf(later).flatMap(({ name, measured }) => {
+  const before = new Map(earlier.rows.flat().map(({ name, measured }) => [name, measured?.value]));
+  return later.rows.flat().flatMap(({ name, measured }) => {
     const [from, to] = [before.get(name), measured?.value];
     if (from === undefined || to === undefined) return [];
     const ratio = to / from;

@@ -1,5 +1,5 @@
 // Ours and the rival in turns, and what a row makes of it.
-import { median } from "./figures.js";
+import { mean, median } from "./figures.js";
 import type { Bench, Measured } from "./row.js";
 
 export interface Turn<Ours = number, Against = Ours> {
@@ -7,23 +7,30 @@ export interface Turn<Ours = number, Against = Ours> {
   readonly against: Against;
 }
 
-/** Each round measures both; every other one the rival first, so that a machine which gets slower favours neither. */
-export async function inTurns<Ours, Against = Ours>(
+/** Each turn measures every side; every other one the other way round, so that a machine which gets slower favours none. */
+export async function inTurns<Sides extends object>(
   { rounds, signal }: Pick<Bench, "rounds" | "signal">,
-  sides: { readonly ours: () => Promise<Ours>; readonly against: () => Promise<Against> },
-): Promise<readonly Turn<Ours, Against>[]> {
-  const turns: Turn<Ours, Against>[] = [];
+  sides: { readonly [Side in keyof Sides]: () => Promise<Sides[Side]> },
+): Promise<readonly Sides[]> {
+  const names = Object.keys(sides) as (keyof Sides)[];
+  const turns: Sides[] = [];
   for (let round = 0; round < rounds; round++) {
-    signal.throwIfAborted();
-    if (round % 2 === 0) {
-      const ours = await sides.ours();
-      turns.push({ ours, against: await sides.against() });
-    } else {
-      const against = await sides.against();
-      turns.push({ ours: await sides.ours(), against });
+    const turn: Partial<Sides> = {};
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      signal.throwIfAborted();
+      turn[name] = await sides[name]();
     }
+    turns.push(turn as Sides);
   }
   return turns;
+}
+
+/** One turn made of each `perRound` in succession: the means of their sides. For what swings from one turn to the next. */
+export function meanTurns(turns: readonly Turn[], perRound: number): readonly Turn[] {
+  return Array.from({ length: turns.length / perRound }, (_, round) => {
+    const its = turns.slice(round * perRound, (round + 1) * perRound);
+    return { ours: mean(its.map(({ ours }) => ours)), against: mean(its.map(({ against }) => against)) };
+  });
 }
 
 /** The row's value is the median of the rounds' `ratio`; `text` gives a figure its unit. */

@@ -18,6 +18,9 @@ export interface Job {
 
 type Draft = Omit<Job, "cancel">;
 
+/** What calls are made of. */
+type CallPlan = Pick<LoadPlan, "mix" | "failureRate" | "cancelRate" | "timeoutS" | "streamOutput" | "lenient">;
+
 /** Made once, since one is drawn for each call. */
 interface Variants {
   readonly kept: Job;
@@ -31,13 +34,13 @@ const ID = "{id}";
 const SHOWN_CHARS_MAX = 80;
 
 export class JobBook {
-  readonly #plan: LoadPlan;
+  readonly #plan: CallPlan;
   readonly #jobs: { readonly weight: number; readonly plain: Variants; readonly failing: Variants | undefined }[];
   readonly #weightSum: number;
   /** What a trajectory does before it counts as ready: its slot is there then, and the files that are read. */
   readonly preparation: readonly Job[];
 
-  constructor(plan: LoadPlan) {
+  constructor(plan: CallPlan) {
     this.#plan = plan;
     this.#jobs = plan.mix.map((item, index) => ({
       weight: item.weight,

@@ -4,13 +4,14 @@ import type { Report } from "../../../src/load/report.js";
 import { median } from "../figures.js";
 import type { Row } from "../row.js";
 import { startEcho, startNullService } from "../start-null-service.js";
-import { inTurns, type Turn } from "../turns.js";
+import { comparison, inTurns, meanTurns, perSecond, type Turn } from "../turns.js";
 
 const STREAMS = 100;
 /** Until V8 has compiled both servers. */
 const WARM_UP_S = 4;
 /** In each round. Their ratios are a fifth apart, however long they are. */
-const TURNS = 3;
+const TURNS = 2;
+const COUNTED_S = 2;
 
 export const row: Row = {
   name: "control-plane",
@@ -25,22 +26,15 @@ export const row: Row = {
         bench.load(target, ["--streams", `${STREAMS}`, "--warm-up", "1s", "--duration", `${seconds}s`]);
       await under(server, WARM_UP_S);
       await under(echo, WARM_UP_S);
-      const turns = await inTurns(
+      const turns = await inTurns<Turn<Report>>(
         { rounds: bench.rounds * TURNS, signal: bench.signal },
-        { ours: () => under(server, bench.seconds), against: () => under(echo, bench.seconds) },
+        { ours: () => under(server, COUNTED_S), against: () => under(echo, COUNTED_S) },
       );
-      const ratios = Array.from({ length: bench.rounds }, (_, round) => {
-        const its = turns.slice(round * TURNS, (round + 1) * TURNS);
-        return sumOf(its, "ours") / sumOf(its, "against");
-      });
-      const rate = (side: keyof Turn) => `${median(turns.map((each) => each[side].total.rate)).toFixed(0)}/s`;
+      const rates = turns.map(({ ours, against }) => ({ ours: ours.total.rate, against: against.total.rate }));
       const cpu = (side: keyof Turn, of: "server" | "client") =>
         `${median(turns.map((each) => each[side].cpuPerResultUs[of] ?? Number.NaN)).toFixed(0)} µs`;
       return {
-        value: median(ratios),
-        rounds: ratios,
-        ours: rate("ours"),
-        against: rate("against"),
+        ...comparison(meanTurns(rates, TURNS), ({ ours, against }) => ours / against, perSecond),
         details: [
           ["processor time per call: server", cpu("ours", "server")],
           ["processor time per call: raw grpc-js", cpu("against", "server")],
@@ -53,7 +47,3 @@ export const row: Row = {
     }
   },
 };
-
-function sumOf(turns: readonly Turn<Report>[], side: keyof Turn): number {
-  return turns.reduce((sum, each) => sum + each[side].total.rate, 0);
-}

@@ -10,7 +10,7 @@ export const row: Row = {
   aim: { unit: "×", atMost: 0.7 },
   margin: 6,
   async measured(bench) {
-    const exec = (await idleTurns(bench)).map((turn) => turn.exec);
+    const exec = (await idleTurns(bench)).map(({ ours }) => ours.exec);
     return {
       ...comparison(await idleAgainst(bench, "spawn"), ({ ours, against }) => ours / against, milliseconds),
       details: [["in the slot, p50, as the server says", milliseconds(median(exec))]],

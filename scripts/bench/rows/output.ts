@@ -1,10 +1,12 @@
 // How fast live output comes, against `docker exec` of the same command: both read every byte.
 import { DockerExec } from "../rivals/docker-exec.js";
 import type { Row } from "../row.js";
-import { comparison, inTurns } from "../turns.js";
+import { comparison, inTurns, meanTurns, type Turn } from "../turns.js";
 
 /** For each second of a side: several commands end in it, and each lasts long beside what starting it takes. */
 const MIB_PER_S = 32;
+/** In each round. */
+const TURNS = 2;
 
 export const row: Row = {
   name: "output",
@@ -20,12 +22,15 @@ export const row: Row = {
     const flags = ["--streams", "1", "--stream-output", "--mix", `1:output:${mib}MiB`, "--warm-up", "0s"];
     const mbPerS = (ms: number) => (mib * 1.048576) / (ms / 1000);
     try {
-      const turns = await inTurns(bench, {
-        ours: async () => mbPerS((await bench.load(server, [...flags, ...bench.duration])).total.latency.p50),
-        against: async () => mbPerS((await rival.load(bench, 1, command)).p50Ms),
-      });
+      const turns = await inTurns<Turn>(
+        { rounds: bench.rounds * TURNS, signal: bench.signal },
+        {
+          ours: async () => mbPerS((await bench.load(server, [...flags, ...bench.duration])).total.latency.p50),
+          against: async () => mbPerS((await rival.load(bench, 1, command)).p50Ms),
+        },
+      );
       return comparison(
-        turns,
+        meanTurns(turns, TURNS),
         ({ ours, against }) => ours / against,
         (rate) => `${rate.toFixed(0)} MB/s`,
       );

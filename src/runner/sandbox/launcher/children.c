@@ -10,8 +10,8 @@ static usize count;
 static struct { u32 id; int pid; /** It took another's place. */ int is_second; u64 born; } lately[REMEMBERED];
 static u32 made;
 
-static _Noreturn void live(const struct child *child, struct text begun) {
-  struct set *set = child->set;
+/** What a shell and one that reads requests have in common. It may be in the launcher's memory, and leaves that as it is. */
+static void begin_life(const struct set *set) {
   u64 chld = 1UL << (SIGCHLD - 1);
   SYS(rt_sigprocmask, 1, &chld, 0, 8);                    // SIG_UNBLOCK
   heed(SIGPIPE, 1);
@@ -22,18 +22,29 @@ static _Noreturn void live(const struct child *child, struct text begun) {
   SYS(dup3, nothing, 0, 0);
   SYS(dup3, set->to_stdout, 1, 0);
   SYS(dup3, set->to_stderr, 2, 0);
+}
+
+static _Noreturn void live(const struct child *child, struct text begun) {
+  struct set *set = child->set;
+  begin_life(set);
   close_writers(set);
   SYS(close, set->out);
   SYS(close, set->err);
   // Of the shell that waits, which would not see the end of its FIFO, nor the runner that of its output.
   forget_shell();
   if (waiting_shell()) close_writers(waiting_shell()->set);
-  leave(child->is_shell ? wait_for_command() : run_request(child->id, set, begun));
+  leave(run_request(child->id, set, begun));
+}
+
+/** What is open is closed when it becomes the shell. */
+static _Noreturn void live_as_shell(const void *child) {
+  begin_life(((const struct child *)child)->set);
+  leave(wait_for_command());
 }
 
 /** 1, or what kept it from being made. A shell's set keeps its writers, for a child that may take its place. */
 static i64 give_birth(struct child *child, struct text begun) {
-  i64 pid = fork_child();
+  i64 pid = child->is_shell ? spawn_child(live_as_shell, child) : fork_child();
   if (pid == 0) live(child, begun);
   if (pid < 0) return pid;
   child->pid = (int)pid;

@@ -14,6 +14,8 @@
 
 /** The kernel takes no argument that is longer. */
 enum { ARGUMENT_MAX = 131071, SOURCE_FD = 3, INPUT_FD = 4 };
+/** What may follow the fields of a command, and zeros. */
+enum { WORDS_MORE = 8 };
 
 static i64 complain(const char *what, const char *about, i64 error, int code) {
   say(2, what, about, ": ", error_text(error), "\n", (char *)0);
@@ -48,17 +50,22 @@ static i64 execute(char **arguments, char **environment) {
   }
 }
 
-/** Folder, environment, program and arguments; `entry` follows the environment, `more` the arguments. */
-static int exec_command(const char *folder, struct text *fields, usize count, char *entry, char **more) {
+/** Room for what the kernel is given. */
+static char **words_for(usize fields) { return pages((fields + WORDS_MORE) * sizeof(char *)); }
+
+/** Environment, program and arguments; `entry` follows the environment, `more` the arguments. `words` has room for all. */
+static int exec_command(const char *folder, struct text *fields, usize count, char *entry, char **more, char **words) {
   usize entries = count ? number_of(fields[0].at) : 0;
   if (entries + 1 > count) entries = count ? count - 1 : 0;
-  char **environment = pages((count + 8) * sizeof(char *));
+  char **environment = words;
   for (usize i = 0; i < entries; i++) environment[i] = fields[i + 1].at;
   environment[entries] = entry;
+  environment[entries + 1] = 0;
   char **arguments = environment + entries + 2;
   usize given = 0;
   for (usize i = entries + 1; i < count; i++) arguments[given++] = fields[i].at;
   while (more && *more) arguments[given++] = *more++;
+  arguments[given] = 0;
   if (!given) return (int)complain("cannot start", " nothing", -EINVAL, 127);
   i64 entered = SYS(chdir, folder);
   if (entered < 0) return (int)complain("cannot enter ", folder, entered, 126);
@@ -92,7 +99,7 @@ static int become_shell(struct set *set, struct text *fields, usize count) {
   if (result < 0) complain("", folder, result, 0);
   if (!become_user()) return 126;
   char *more[] = {"bash", "bash", 0};
-  return exec_command(folder, fields, count, 0, more);
+  return exec_command(folder, fields, count, 0, more, words_for(count));
 }
 
 static int become_script(struct set *set, struct text *fields, usize count) {
@@ -113,7 +120,7 @@ static int become_script(struct set *set, struct text *fields, usize count) {
   SYS(close, text);
   SYS(close, input);
   if (source != SOURCE_FD && source != INPUT_FD) SYS(close, source);
-  return exec_command(fields[1].at, fields + 2, count - 2, 0, 0);
+  return exec_command(fields[1].at, fields + 2, count - 2, 0, 0, words_for(count));
 }
 
 usize split(char *bytes, usize length, struct text *fields) {
@@ -132,9 +139,10 @@ usize split(char *bytes, usize length, struct text *fields) {
 
 int wait_as_shell(char *entry, char *argument) {
   static struct text fields[HABIT_BYTES / 4];
+  static char *words[HABIT_BYTES / 4 + WORDS_MORE];
   usize count = split(habit->bytes, habit->length, fields);
   char *more[] = {argument, 0};
-  return count ? exec_command(fields[0].at, fields + 1, count - 1, entry, more) : 126;
+  return count ? exec_command(fields[0].at, fields + 1, count - 1, entry, more, words) : 126;
 }
 
 /** What the launcher has read of the request already comes first. */
@@ -169,7 +177,7 @@ int run_request(u32 id, struct set *set, struct text begun) {
     struct text *command = &fields[count - 1];
     i64 written = command->length > ARGUMENT_MAX ? shorten(set, command) : 0;
     if (written < 0) return (int)complain("cannot write the command into ", settings.run, written, 126);
-    return become_user() ? exec_command(fields[0].at, fields + 1, count - 1, 0, 0) : 126;
+    return become_user() ? exec_command(fields[0].at, fields + 1, count - 1, 0, 0, words_for(count)) : 126;
   }
   if (!become_user()) return 126;
   if (same(kind, "read")) return read_file(fields, count);

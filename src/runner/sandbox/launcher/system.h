@@ -80,6 +80,7 @@ enum { O_DIRECTORY = 040000 };
 #endif
 
 enum { F_SETPIPE_SZ = 1031 };
+enum { CLONE_VM = 0x100, CLONE_VFORK = 0x4000 };
 enum { AT_FDCWD = -100, AT_REMOVEDIR = 0x200 };
 enum { SIGKILL = 9, SIGPIPE = 13, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGRTMAX = 64 };
 enum { POLLIN = 1, POLLHUP = 16 };

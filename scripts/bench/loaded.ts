@@ -1,0 +1,48 @@
+// `bash true` of 64 trajectories at once, against two rivals in the same turns: what several rows of the table are made of.
+import type { Report } from "../../src/load/report.js";
+import { startsPerSecond, TRUE } from "./rivals/host.js";
+import { BASH_TRUE, type Driven, drive } from "./rivals/reference/drive.js";
+import { startReference } from "./rivals/reference/reference.js";
+import type { Bench } from "./row.js";
+import { inTurns } from "./turns.js";
+
+export const LOADED = 64;
+/** In each round. */
+export const TURNS = 2;
+/** Of each side of a turn. */
+const COUNTED_S = 2;
+
+interface Loaded {
+  readonly ours: Report;
+  /** Starts per second by `posix_spawn`, as many at a time. */
+  readonly floor: number;
+  readonly reference: Driven;
+}
+
+const measured = new WeakMap<object, Promise<readonly Loaded[]>>();
+
+/** Once in a run of the bench: a turn of ours is held against that of each rival. */
+export function loadedTurns(bench: Bench): Promise<readonly Loaded[]> {
+  const known = measured.get(bench) ?? measure(bench);
+  measured.set(bench, known);
+  return known;
+}
+
+async function measure(bench: Bench): Promise<readonly Loaded[]> {
+  const { rounds, signal } = bench;
+  const server = await bench.server();
+  const reference = await startReference({ slots: LOADED, sandboxed: true, signal });
+  const times = { warmUpMs: 500, countedMs: COUNTED_S * 1_000, callsMin: LOADED };
+  try {
+    return await inTurns<Loaded>(
+      { rounds: rounds * TURNS, signal },
+      {
+        ours: () => bench.load(server, ["--streams", `${LOADED}`, "--warm-up", "1s", "--duration", `${COUNTED_S}s`]),
+        floor: () => startsPerSecond({ ...bench, seconds: COUNTED_S }, LOADED, TRUE),
+        reference: () => drive(reference, { trajectories: LOADED, ...times, mix: BASH_TRUE }),
+      },
+    );
+  } finally {
+    await reference.close();
+  }
+}
