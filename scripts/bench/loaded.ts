@@ -9,7 +9,7 @@ import { inTurns } from "./turns.js";
 export const LOADED = 64;
 /** In each round. */
 export const TURNS = 2;
-/** Of each side of a turn. */
+/** Of a turn's ours and its floor; the reference's batches last half a second each, however long it is measured. */
 const COUNTED_S = 2;
 
 interface Loaded {
@@ -32,7 +32,7 @@ async function measure(bench: Bench): Promise<readonly Loaded[]> {
   const { rounds, signal } = bench;
   const server = await bench.server();
   const reference = await startReference({ slots: LOADED, sandboxed: true, signal });
-  const times = { warmUpMs: 500, countedMs: COUNTED_S * 1_000, callsMin: LOADED };
+  const times = { warmUpMs: 500, countedMs: bench.seconds * 1_000, callsMin: LOADED };
   try {
     return await inTurns<Loaded>(
       { rounds: rounds * TURNS, signal },

@@ -120,7 +120,7 @@ async function measuredRun({ rows, checks }: Wanted, short: boolean): Promise<Ru
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort(new Error(`got ${name}`)));
   const [beganAt, beganMs, machine] = [new Date().toISOString(), performance.now(), await thisMachine()];
   const folder = mkdtempSync(join(tmpdir(), "switchyard-bench-"));
-  const bench = new DockerBench({ rounds: short ? 3 : 5, seconds: 1, folder, signal: stop.signal });
+  const bench = new DockerBench({ rounds: short ? 2 : 5, seconds: 1, folder, signal: stop.signal });
   bench.say(machineText(machine));
   try {
     const results: Result[][] = [];

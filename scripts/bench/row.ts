@@ -31,9 +31,9 @@ export interface Measured {
 
 /** What a row has to measure with. */
 export interface Bench {
-  /** How often ours and the rival are measured in turns: 5; 3 in the short run. */
+  /** How often ours and the rival are measured in turns: 5; 2 in the short run. */
   readonly rounds: number;
-  /** How long one side of a round goes on, unless the row has a reason for another time. */
+  /** How long one side of a turn goes on, unless the row has a reason for another time. */
   readonly seconds: number;
   /** The same as flags of `load`. */
   readonly duration: readonly string[];
