@@ -1,9 +1,22 @@
 // The launcher, and the folder in which it meets the runner: who spoils them spoils the own slot, and no more.
 import assert from "node:assert/strict";
 import { CallStatus } from "../../src/gen/switchyard/v1/call.js";
-import { attack } from "../support/attack.js";
+import { attack, seconds } from "../support/attack.js";
 
 const OWN_CALLS = "only its own calls fail";
+const OWN_SLOT = "its own slot at most";
+/** Stops whatever begins in its slot, also what has not yet become its program. */
+const STOPPER = `
+import os, signal, time
+newest, end = os.getpid(), time.time() + 20
+while time.time() < end:
+    for pid in range(newest + 1, newest + 17):
+        try:
+            os.kill(pid, signal.SIGSTOP)
+            newest = pid
+        except OSError:
+            pass
+`;
 
 attack({
   name: "puts links, files and FIFOs of its own where its launcher makes FIFOs",
@@ -31,5 +44,25 @@ attack({
     await arena.release("attacker");
     assert.equal((await (await arena.stream("next")).bash("cat own; echo clean")).output.split("\n")[0], "clean");
     return failed.length > 0 ? OWN_CALLS : "prevented";
+  },
+});
+
+attack({
+  name: "stops each process of its slot as it begins, also a shell that is not yet one, for which the launcher waits",
+  expected: { namespace: OWN_SLOT, uid: OWN_SLOT, container: OWN_SLOT, "container (runsc)": OWN_SLOT },
+  run: async (arena) => {
+    const slot = await arena.slotAfter(async (stream) => {
+      await stream.call("write_file", { path: "stopper.py", content: STOPPER });
+      const begun = await stream.bash("python3 stopper.py > /dev/null 2>&1 & echo begun");
+      assert.equal(begun.output, "begun");
+      for (const end = performance.now() + 21_000; performance.now() < end; ) {
+        const { slotGeneration } = await stream.bash("true", { timeout: seconds(1) });
+        if (slotGeneration !== 1) return;
+        await arena.assertNeighbourUnharmed();
+      }
+    });
+    // Lost where it met the launcher while that waits for a shell, which is a matter of microseconds.
+    arena.test.diagnostic(slot);
+    return OWN_SLOT;
   },
 });
