@@ -1,7 +1,9 @@
 // What the benches make of their samples.
 
+/** NaN without any. */
 export function median(values: readonly number[]): number {
-  return percentile(values, 0.5);
+  const sorted = [...values].sort((a, b) => a - b);
+  return mean(sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1));
 }
 
 /** NaN without any. */

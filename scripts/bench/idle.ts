@@ -3,7 +3,7 @@ import { type CallTimes, LoneAgent } from "./lone-agent.js";
 import { DockerExec } from "./rivals/docker-exec.js";
 import { idleSpawnMs, TRUE } from "./rivals/host.js";
 import { BASH_TRUE, drive, p50 } from "./rivals/reference/drive.js";
-import { startReference } from "./rivals/reference/reference.js";
+import { type Reference, startReference } from "./rivals/reference/reference.js";
 import type { Bench } from "./row.js";
 import { inTurns, meanTurns, type Turn } from "./turns.js";
 
@@ -35,12 +35,20 @@ export async function idleAgainst(bench: Bench, rival: "spawn" | "dockerExec" | 
 }
 
 async function measure(bench: Bench): Promise<readonly Idle[]> {
-  const { rounds, seconds, signal } = bench;
-  const reference = await startReference({ slots: 1, sandboxed: true, signal });
+  const reference = await startReference({ slots: 1, sandboxed: true, signal: bench.signal });
   const docker = await DockerExec.start();
   try {
-    const agent = await LoneAgent.start(bench, "1:bash:true");
     await docker.run(TRUE);
+    return await measureAgainst(bench, docker, reference);
+  } finally {
+    await Promise.all([reference.close(), docker.stop()]);
+  }
+}
+
+async function measureAgainst(bench: Bench, docker: DockerExec, reference: Reference): Promise<readonly Idle[]> {
+  const { rounds, seconds, signal } = bench;
+  const agent = await LoneAgent.start(bench, "1:bash:true");
+  try {
     const driven = { trajectories: 1, warmUpMs: 0, countedMs: seconds * 1_000, mix: BASH_TRUE };
     const sides = {
       ours: async () => (await agent.times(seconds))[0] ?? { latency: Number.NaN, exec: Number.NaN },
@@ -48,10 +56,8 @@ async function measure(bench: Bench): Promise<readonly Idle[]> {
       dockerExec: async () => (await docker.load(bench, 1, TRUE)).p50Ms,
       reference: async () => p50(await drive(reference, driven)),
     };
-    const turns = await inTurns<Idle>({ rounds: rounds * TURNS, signal }, sides);
-    await agent.stop();
-    return turns;
+    return await inTurns<Idle>({ rounds: rounds * TURNS, signal }, sides);
   } finally {
-    await Promise.all([reference.close(), docker.stop()]);
+    await agent.stop();
   }
 }

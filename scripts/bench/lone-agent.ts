@@ -42,11 +42,13 @@ export class LoneAgent implements TrajectoryListener {
   readonly #jobs: JobBook;
   readonly #random = new Random(1);
   readonly #trajectory: LoadTrajectory;
-  #ready: Settled<void> | undefined;
+  /** Who waits for it to be ready or released, and for a call's end. */
+  #turning: Settled<void> | undefined;
   #call: Settled<Call> | undefined;
-  #gone: Settled<void> | undefined;
+  /** The first; nothing is measured after it. */
+  #failure: Error | undefined;
 
-  private constructor(address: string, mix: string) {
+  private constructor(address: string, mix: string, signal: AbortSignal) {
     const items = parseMix(mix);
     this.#client = connect({ address, tls: false, tokenFromEnv: false });
     this.#items = items.length;
@@ -55,17 +57,20 @@ export class LoneAgent implements TrajectoryListener {
     const names = { newId: () => randomUUID(), pool: "", group: "bench" };
     const options = { client: this.#client, metadata: new Metadata(), preparation, cancelAfterMs: 0, ackEvery: 1 };
     this.#trajectory = new LoadTrajectory(0, { ...options, ...names }, this);
+    signal.addEventListener("abort", () => this.onError("", "stopped"));
   }
 
   /** Of the shared server, warmed up. `mix` as `switchyard bench --mix` has it. */
   static async start(bench: Bench, mix: string): Promise<LoneAgent> {
-    const agent = new LoneAgent((await bench.server()).address, mix);
-    await new Promise<void>((resolve, reject) => {
-      agent.#ready = { resolve, reject };
-      agent.#trajectory.open();
-    });
-    await agent.times(WARM_UP_S);
-    return agent;
+    const agent = new LoneAgent((await bench.server()).address, mix, bench.signal);
+    try {
+      await agent.#turned(() => agent.#trajectory.open());
+      await agent.times(WARM_UP_S);
+      return agent;
+    } catch (error) {
+      await agent.stop();
+      throw error;
+    }
   }
 
   /** Of each item of the mix, calls made for so long. Throws when one has not the right result. */
@@ -82,16 +87,19 @@ export class LoneAgent implements TrajectoryListener {
     });
   }
 
+  /** Resolves when its slot is wiped; after an error at once. */
   async stop(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#gone = { resolve, reject };
+    try {
+      if (this.#failure === undefined) await this.#turned(() => this.#trajectory.release());
+    } finally {
       this.#trajectory.leave();
-    });
-    this.#client.close();
+      this.#trajectory.cut();
+      this.#client.close();
+    }
   }
 
   onIdle(): void {
-    this.#ready?.resolve();
+    this.#turning?.resolve();
   }
 
   onAnswer(_: LoadTrajectory, { job, sentMs }: Sent, { execMs }: Result, wrong: Mismatch | undefined): void {
@@ -100,18 +108,27 @@ export class LoneAgent implements TrajectoryListener {
     this.#call?.resolve({ item: job.item, latencyMs, execMs });
   }
 
-  onReleased(): void {}
-
-  onGone(): void {
-    this.#gone?.resolve();
+  onReleased(): void {
+    this.#turning?.resolve();
   }
 
+  onGone(): void {}
+
   onError(_: string, text: string): void {
-    for (const waiting of [this.#ready, this.#call, this.#gone]) waiting?.reject(new Error(`a lone agent: ${text}`));
+    this.#failure ??= new Error(`an agent of an idle system: ${text}`);
+    for (const waiting of [this.#turning, this.#call]) waiting?.reject(this.#failure);
+  }
+
+  #turned(turn: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#turning = { resolve, reject };
+      turn();
+    });
   }
 
   #next(): Promise<Call> {
     return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
       this.#call = { resolve, reject };
       this.#trajectory.call(this.#jobs.draw(this.#random), performance.now());
     });

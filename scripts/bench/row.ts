@@ -31,7 +31,7 @@ export interface Measured {
 
 /** What a row has to measure with. */
 export interface Bench {
-  /** How often ours and the rival are measured in turns: 5; 2 in the short run. */
+  /** Of which a row's value is the median, each of a turn or several: 5; 2 in the short run. */
   readonly rounds: number;
   /** How long one side of a turn goes on, unless the row has a reason for another time. */
   readonly seconds: number;

@@ -2,9 +2,9 @@
 import { mean, median } from "./figures.js";
 import type { Bench, Measured } from "./row.js";
 
-export interface Turn<Ours = number, Against = Ours> {
-  readonly ours: Ours;
-  readonly against: Against;
+export interface Turn<Figure = number> {
+  readonly ours: Figure;
+  readonly against: Figure;
 }
 
 /** Each turn measures every side; every other one the other way round, so that a machine which gets slower favours none. */

@@ -5,17 +5,24 @@ import { attack, seconds } from "../support/attack.js";
 
 const OWN_CALLS = "only its own calls fail";
 const OWN_SLOT = "its own slot at most";
-/** Stops whatever begins in its slot, also what has not yet become its program. */
+/** For twenty seconds stops whatever begins in its slot, also what has not yet become its program. */
 const STOPPER = `
 import os, signal, time
-newest, end = os.getpid(), time.time() + 20
+def latest():
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+newest, misses, end = latest(), 0, time.time() + 20
+open("stopping", "w").close()
 while time.time() < end:
     for pid in range(newest + 1, newest + 17):
         try:
             os.kill(pid, signal.SIGSTOP)
-            newest = pid
+            newest, misses = pid, 0
         except OSError:
-            pass
+            misses += 1
+    if misses > 5000: newest, misses = latest(), 0
 `;
 
 attack({
@@ -51,16 +58,24 @@ attack({
   name: "stops each process of its slot as it begins, also a shell that is not yet one, for which the launcher waits",
   expected: { namespace: OWN_SLOT, uid: OWN_SLOT, container: OWN_SLOT, "container (runsc)": OWN_SLOT },
   run: async (arena) => {
+    const ends = new Set<CallStatus>();
     const slot = await arena.slotAfter(async (stream) => {
       await stream.call("write_file", { path: "stopper.py", content: STOPPER });
-      const begun = await stream.bash("python3 stopper.py > /dev/null 2>&1 & echo begun");
-      assert.equal(begun.output, "begun");
+      // After two commands a shell waits.
+      for (let call = 0; call < 3; call++) await stream.bash("true");
+      await stream.bash("python3 stopper.py > /dev/null 2>&1 & until [ -e stopping ]; do :; done");
       for (const end = performance.now() + 21_000; performance.now() < end; ) {
-        const { slotGeneration } = await stream.bash("true", { timeout: seconds(1) });
+        const { status, slotGeneration } = await stream.bash("true", { timeout: seconds(1) });
+        ends.add(status);
         if (slotGeneration !== 1) return;
         await arena.assertNeighbourUnharmed();
       }
     });
+    const wasHit = [CallStatus.CALL_STATUS_TIMED_OUT, CallStatus.CALL_STATUS_LOST, CallStatus.CALL_STATUS_NOT_STARTED];
+    assert.ok(
+      wasHit.some((status) => ends.has(status)),
+      `nothing was stopped: ${[...ends].map((status) => CallStatus[status])}`,
+    );
     // Lost where it met the launcher while that waits for a shell, which is a matter of microseconds.
     arena.test.diagnostic(slot);
     return OWN_SLOT;

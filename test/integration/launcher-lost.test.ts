@@ -1,5 +1,5 @@
-// A launcher whose armed child is killed before the runner has heard of it. A shell script plays the launcher, so that it
-// happens each time.
+// A launcher whose armed child is killed before the runner has heard of it, and one that falls silent. A shell script plays the
+// launcher, so that it happens each time.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,4 +41,18 @@ test("a launcher whose children are gone time after time is destroyed", async (t
   const launcher = launcherThat(t, ...Array.from({ length: 20 }, (_, at) => LOSES(at + 1)));
   await assert.rejects(launcher.prepare());
   assert.match(await launcher.died, /16 children were gone/);
+});
+
+test("a launcher that does not say what its slot weighs is destroyed", async (t) => {
+  const launcher = launcherThat(t, ARMS(1));
+  launcher.weigh();
+  assert.match(await launcher.died, /no answer in time/);
+});
+
+test("a launcher that answers late, but then does, lives on", async (t) => {
+  const launcher = launcherThat(t, ARMS(1), "while read -r asked; do sleep 11; echo weighs 1 2 3; done");
+  const asking = setInterval(() => launcher.weigh(), 100);
+  t.after(() => clearInterval(asking));
+  const died = launcher.died.then(() => "died");
+  assert.equal(await Promise.race([died, new Promise((resolve) => setTimeout(resolve, 40_000, "lives"))]), "lives");
 });

@@ -113,6 +113,8 @@ const PROBES: readonly string[] = [
   "echo $((SECONDS < 9)); sleep 1.1; echo $((SECONDS > 0))",
   "shopt; set -o; hash; alias; jobs; declare -F; umask; ulimit -a; pwd; dirs; compgen -v | grep -v PIPESTATUS",
   "history; fc -l; echo $HISTCMD",
+  // In other words, for which the shell that waits is not given up.
+  'p=/pro; ls "$p"c/$$/fd',
   "ls /proc/self/fd; ls /proc/$$/fd; tr '\\0' '|' < /proc/$$/cmdline; tr '\\0' '|' < /proc/$$/environ",
   "ps -ww -o args= -p $$; ps -ww -o stat=,nlwp= -p $$; cat /proc/$$/comm",
   'read x; echo "[$x]"; cat',

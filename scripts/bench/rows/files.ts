@@ -2,7 +2,7 @@
 import { median } from "../figures.js";
 import { LoneAgent } from "../lone-agent.js";
 import { drive } from "../rivals/reference/drive.js";
-import { startReference } from "../rivals/reference/reference.js";
+import { type Reference, startReference } from "../rivals/reference/reference.js";
 import type { Bench, Row } from "../row.js";
 import { comparison, inTurns, meanTurns, milliseconds, type Turn } from "../turns.js";
 
@@ -44,24 +44,30 @@ export const row: Row = {
 };
 
 async function measure(bench: Bench): Promise<readonly Turn<Times>[]> {
-  const { rounds, seconds, signal } = bench;
-  const reference = await startReference({ slots: 1, sandboxed: true, signal });
+  const reference = await startReference({ slots: 1, sandboxed: true, signal: bench.signal });
   try {
     const { success, error } = await reference.call("agent-0", "write_file", { path: "read", content: CONTENT });
     if (!success) throw new Error(`the reference's write_file: ${error}`);
-    const agent = await LoneAgent.start(bench, MIX);
+    return await measureAgainst(bench, reference);
+  } finally {
+    await reference.close();
+  }
+}
+
+async function measureAgainst(bench: Bench, reference: Reference): Promise<readonly Turn<Times>[]> {
+  const { rounds, seconds, signal } = bench;
+  const agent = await LoneAgent.start(bench, MIX);
+  try {
     const driven = { trajectories: 1, warmUpMs: 0, countedMs: seconds * 1_000, mix: REFERENCE_MIX };
-    const turns = await inTurns<Turn<Times>>(
+    return await inTurns<Turn<Times>>(
       { rounds: rounds * TURNS, signal },
       {
         ours: async () => (await agent.times(seconds)).map(({ latency }) => latency),
         against: async () => (await drive(reference, driven)).latencies.map(median),
       },
     );
-    await agent.stop();
-    return turns;
   } finally {
-    await reference.close();
+    await agent.stop();
   }
 }
 

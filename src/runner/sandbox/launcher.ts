@@ -32,8 +32,10 @@ export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const LATE = "no answer in time";
 /** What waitpid(2) can give. */
 const WAIT_STATUS = /^\d{1,5}$/;
-/** After so long what weighs is taken to have been killed. */
+/** After so long what weighs is taken to have been killed, or stopped. */
 const WEIGHING_MS_MAX = 10_000;
+/** Who is asked so often in vain keeps the slot from being weighed. */
+const WEIGHINGS_MAX = 3;
 /** What the launcher names children and FIFOs by. */
 const NUMBER = /^\d{1,10}$/;
 /** So many commands in a row let one expect another: a trajectory that runs one pays for no second shell. */
@@ -53,7 +55,8 @@ export class Launcher {
   /** Of the runs that have not ended, those that outlive calls. */
   #lasting = 0;
   #weight: Weight = NO_WEIGHT;
-  #weighingSinceMs = Number.NEGATIVE_INFINITY;
+  /** While a weight is awaited. */
+  #lateWeight: NodeJS.Timeout | undefined;
   #gone = false;
   /** What we held against it. */
   readonly #complaints: string[] = [];
@@ -132,11 +135,9 @@ export class Launcher {
     return this.#weight;
   }
 
-  /** Asks for a new weight, unless one is awaited. */
+  /** Asks for a new weight, unless one is awaited. A slot that cannot be weighed for half a minute is given up. */
   weigh(): void {
-    if (performance.now() - this.#weighingSinceMs < WEIGHING_MS_MAX) return;
-    this.#weighingSinceMs = performance.now();
-    this.#tell("weigh");
+    if (this.#lateWeight === undefined && !this.#gone) this.#askWeight(1);
   }
 
   /** Kills everything in the sandbox but the launcher. */
@@ -155,6 +156,19 @@ export class Launcher {
     this.#commandsInARow = kind === "bash" ? this.#commandsInARow + 1 : 0;
     const isExpected = this.#commandsInARow >= HABIT_COMMANDS && youngRuns.count <= PROCESSORS;
     return isExpected ? ["bash-again", ...rest] : fields;
+  }
+
+  #askWeight(asked: number): void {
+    this.#lateWeight = setTimeout(() => {
+      if (asked < WEIGHINGS_MAX) this.#askWeight(asked + 1);
+      else this.#giveUp(LATE);
+    }, WEIGHING_MS_MAX);
+    this.#tell("weigh");
+  }
+
+  #endWeighing(): void {
+    clearTimeout(this.#lateWeight);
+    this.#lateWeight = undefined;
   }
 
   #giveUp(complaint: string): void {
@@ -230,7 +244,7 @@ export class Launcher {
     else if (what === "unable") this.#armed.refuse(line.slice("unable ".length));
     else if (what === "weighs") {
       this.#weight = readWeight(line);
-      this.#weighingSinceMs = Number.NEGATIVE_INFINITY;
+      this.#endWeighing();
     } else this.destroy();
   }
 
@@ -256,6 +270,7 @@ export class Launcher {
   #bury(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#endWeighing();
     this.#armed.end("the sandbox is gone");
     for (const id of [...this.#ends.keys()]) settle(this.#ends, id, {});
     for (const id of [...this.#kills.keys()]) settle(this.#kills, id, undefined);

@@ -138,6 +138,7 @@ usize split(char *bytes, usize length, struct text *fields) {
 }
 
 int wait_as_shell(char *entry, char *argument) {
+  // No pages, which would stay in the launcher's memory.
   static struct text fields[HABIT_BYTES / 4];
   static char *words[HABIT_BYTES / 4 + WORDS_MORE];
   usize count = split(habit->bytes, habit->length, fields);
