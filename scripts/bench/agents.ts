@@ -1,5 +1,6 @@
 // The agent-like mix: 64 trajectories that think for a second on average, mostly run short commands, and now and then a long one.
 import type { Figures } from "../../src/load/report.js";
+import { once } from "./once.js";
 import { type Driven, drive } from "./rivals/reference/drive.js";
 import { startReference } from "./rivals/reference/reference.js";
 
@@ -32,16 +33,10 @@ export function overheadMs({ items }: Figures): number {
   return sum;
 }
 
-const driven = new WeakMap<object, Promise<Driven>>();
+/** The reference under this load, sandboxed: once only, as it is far from the ideal however often it is measured. */
+export const agentsOnReference = once(driveReference);
 
-/** The reference under this load, sandboxed: once in a run of the bench, as it is far from the ideal however often it is measured. */
-export function agentsOnReference(bench: { readonly signal: AbortSignal }): Promise<Driven> {
-  const known = driven.get(bench) ?? driveReference(bench.signal);
-  driven.set(bench, known);
-  return known;
-}
-
-async function driveReference(signal: AbortSignal): Promise<Driven> {
+async function driveReference({ signal }: { readonly signal: AbortSignal }): Promise<Driven> {
   const reference = await startReference({ slots: AGENTS, sandboxed: true, signal });
   try {
     return await drive(reference, {

@@ -1,5 +1,6 @@
 // An idle system's `bash true`, one after the other, against three rivals in the same turns: what several rows of the table are made of.
 import { type CallTimes, LoneAgent } from "./lone-agent.js";
+import { once } from "./once.js";
 import { DockerExec } from "./rivals/docker-exec.js";
 import { idleSpawnMs, TRUE } from "./rivals/host.js";
 import { BASH_TRUE, drive, p50 } from "./rivals/reference/drive.js";
@@ -19,14 +20,8 @@ interface Idle {
   readonly reference: number;
 }
 
-const measured = new WeakMap<object, Promise<readonly Idle[]>>();
-
-/** Once in a run of the bench: a turn of ours is held against that of each rival. */
-export function idleTurns(bench: Bench): Promise<readonly Idle[]> {
-  const known = measured.get(bench) ?? measure(bench);
-  measured.set(bench, known);
-  return known;
-}
+/** A turn of ours is held against that of each rival. */
+export const idleTurns = once(measure);
 
 /** The rounds of one rival, as `comparison` has them. */
 export async function idleAgainst(bench: Bench, rival: "spawn" | "dockerExec" | "reference"): Promise<readonly Turn[]> {

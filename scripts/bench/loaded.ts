@@ -1,5 +1,6 @@
 // `bash true` of 64 trajectories at once, against two rivals in the same turns: what several rows of the table are made of.
 import type { Report } from "../../src/load/report.js";
+import { once } from "./once.js";
 import { startsPerSecond, TRUE } from "./rivals/host.js";
 import { BASH_TRUE, type Driven, drive } from "./rivals/reference/drive.js";
 import { startReference } from "./rivals/reference/reference.js";
@@ -19,14 +20,8 @@ interface Loaded {
   readonly reference: Driven;
 }
 
-const measured = new WeakMap<object, Promise<readonly Loaded[]>>();
-
-/** Once in a run of the bench: a turn of ours is held against that of each rival. */
-export function loadedTurns(bench: Bench): Promise<readonly Loaded[]> {
-  const known = measured.get(bench) ?? measure(bench);
-  measured.set(bench, known);
-  return known;
-}
+/** A turn of ours is held against that of each rival. */
+export const loadedTurns = once(measure);
 
 async function measure(bench: Bench): Promise<readonly Loaded[]> {
   const { rounds, signal } = bench;
