@@ -36,8 +36,8 @@ void heed(int signal, int is_heeded);
 /** As fork(2). */
 i64 fork_child(void);
 /**
- * As vfork(2): the child runs `live`, which never returns, in our own memory, on another stack, and we go on when it has become another program or has
- * ended. A fork of even this small process, and what both then copy, is a tenth of a shell's life.
+ * As vfork(2): the child runs `live`, which never returns, in our own memory, on another stack, and we go on when it has become
+ * another program or has ended. A fork of even this small process, and what both then copy, is a tenth of a shell's life.
  */
 i64 spawn_child(void (*live)(const void *with), const void *with);
 /** Calls it with each name in the folder that is a number; what went wrong, negative. */
