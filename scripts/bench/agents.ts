@@ -3,6 +3,7 @@ import type { Figures } from "../../src/load/report.js";
 import { once } from "./once.js";
 import { type Driven, drive } from "./rivals/reference/drive.js";
 import { startReference } from "./rivals/reference/reference.js";
+import type { Bench } from "./row.js";
 
 export const AGENTS = 64;
 const THINK_MS = 1_000;
@@ -36,7 +37,7 @@ export function overheadMs({ items }: Figures): number {
 /** The reference under this load, sandboxed: once only, as it is far from the ideal however often it is measured. */
 export const agentsOnReference = once(driveReference);
 
-async function driveReference({ signal }: { readonly signal: AbortSignal }): Promise<Driven> {
+async function driveReference({ signal }: Pick<Bench, "aside" | "signal">): Promise<Driven> {
   const reference = await startReference({ slots: AGENTS, sandboxed: true, signal });
   try {
     return await drive(reference, {

@@ -9,6 +9,7 @@ import { stringify } from "yaml";
 import { SwitchyardClient } from "../../src/client/index.js";
 import type { Report } from "../../src/load/report.js";
 import { Server } from "../server.js";
+import { Baton } from "./baton.js";
 import type { Bench } from "./row.js";
 
 const COMMAND = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/src/cli/main.js");
@@ -33,6 +34,7 @@ export class DockerBench implements Bench {
   readonly folder: string;
   readonly signal: AbortSignal;
   #server: Promise<Server> | undefined;
+  readonly baton = new Baton();
   readonly #addresses = new Set<string>();
   #files = 0;
 
@@ -76,6 +78,14 @@ export class DockerBench implements Bench {
     const report = JSON.parse(readFileSync(json, "utf8")) as Report;
     if (report.total.latency.count > 0) return report;
     throw new Error(`no call began in the counted time: bench ${flags.join(" ")}`);
+  }
+
+  giveWay(share: number): Promise<void> {
+    return this.baton.giveWay(share);
+  }
+
+  aside<T>(result: Promise<T>): Promise<T> {
+    return this.baton.aside(result);
   }
 
   say(text: string): void {

@@ -41,7 +41,7 @@ async function measure(bench: Bench): Promise<readonly Idle[]> {
 }
 
 async function measureAgainst(bench: Bench, docker: DockerExec, reference: Reference): Promise<readonly Idle[]> {
-  const { rounds, seconds, signal } = bench;
+  const { rounds, seconds } = bench;
   const agent = await LoneAgent.start(bench, "1:bash:true");
   try {
     const driven = { trajectories: 1, warmUpMs: 0, countedMs: seconds * 1_000, mix: BASH_TRUE };
@@ -51,8 +51,8 @@ async function measureAgainst(bench: Bench, docker: DockerExec, reference: Refer
       dockerExec: async () => (await docker.load(bench, 1, TRUE)).p50Ms,
       reference: async () => p50(await drive(reference, driven)),
     };
-    return await inTurns<Idle>({ rounds: rounds * TURNS, signal }, sides);
+    return await inTurns<Idle>(bench, rounds * TURNS, sides);
   } finally {
-    await agent.stop();
+    agent.stop();
   }
 }

@@ -24,19 +24,16 @@ interface Loaded {
 export const loadedTurns = once(measure);
 
 async function measure(bench: Bench): Promise<readonly Loaded[]> {
-  const { rounds, signal } = bench;
+  const { signal } = bench;
   const server = await bench.server();
   const reference = await startReference({ slots: LOADED, sandboxed: true, signal });
   const times = { warmUpMs: 500, countedMs: bench.seconds * 1_000, callsMin: LOADED };
   try {
-    return await inTurns<Loaded>(
-      { rounds: rounds * TURNS, signal },
-      {
-        ours: () => bench.load(server, ["--streams", `${LOADED}`, "--warm-up", "1s", "--duration", `${COUNTED_S}s`]),
-        floor: () => startsPerSecond({ ...bench, seconds: COUNTED_S }, LOADED, TRUE),
-        reference: () => drive(reference, { trajectories: LOADED, ...times, mix: BASH_TRUE }),
-      },
-    );
+    return await inTurns<Loaded>(bench, bench.rounds * TURNS, {
+      ours: () => bench.load(server, ["--streams", `${LOADED}`, "--warm-up", "1s", "--duration", `${COUNTED_S}s`]),
+      floor: () => startsPerSecond({ ...bench, seconds: COUNTED_S }, LOADED, TRUE),
+      reference: () => drive(reference, { trajectories: LOADED, ...times, mix: BASH_TRUE }),
+    });
   } finally {
     await reference.close();
   }

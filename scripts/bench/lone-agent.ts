@@ -64,20 +64,24 @@ export class LoneAgent implements TrajectoryListener {
   static async start(bench: Bench, mix: string): Promise<LoneAgent> {
     const agent = new LoneAgent((await bench.server()).address, mix, bench.signal);
     try {
-      await agent.#turned(() => agent.#trajectory.open());
       await agent.times(WARM_UP_S);
       return agent;
     } catch (error) {
-      await agent.stop();
+      agent.stop();
       throw error;
     }
   }
 
-  /** Of each item of the mix, calls made for so long. Throws when one has not the right result. */
+  /**
+   * Of each item of the mix, calls made for so long, by a trajectory that lives for them and whose slot is wiped then. Throws when
+   * one has not the right result.
+   */
   async times(seconds: number): Promise<readonly CallTimes[]> {
+    await this.#turned(() => this.#trajectory.open());
     const calls: Call[] = [];
     const endMs = performance.now() + seconds * 1_000;
     while (performance.now() < endMs) calls.push(await this.#next());
+    await this.#turned(() => this.#trajectory.release());
     return Array.from({ length: this.#items }, (_, item) => {
       const its = calls.filter((call) => call.item === item);
       return {
@@ -87,15 +91,10 @@ export class LoneAgent implements TrajectoryListener {
     });
   }
 
-  /** Resolves when its slot is wiped; after an error at once. */
-  async stop(): Promise<void> {
-    try {
-      if (this.#failure === undefined) await this.#turned(() => this.#trajectory.release());
-    } finally {
-      this.#trajectory.leave();
-      this.#trajectory.cut();
-      this.#client.close();
-    }
+  stop(): void {
+    this.#trajectory.leave();
+    this.#trajectory.cut();
+    this.#client.close();
   }
 
   onIdle(): void {

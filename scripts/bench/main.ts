@@ -123,20 +123,25 @@ async function measuredRun({ rows, checks }: Wanted, short: boolean): Promise<Ru
   const bench = new DockerBench({ rounds: short ? 2 : 5, seconds: 1, folder, signal: stop.signal });
   bench.say(machineText(machine));
   try {
-    const results: Result[][] = [];
-    for (const row of rows) results.push(await resultsOf(row, bench));
-    const checked = await resultsOf(checks, bench);
+    const results = await resultsOf([...rows.flat(), ...checks], bench);
+    const of = (row: readonly Row[]) => row.flatMap((part) => results.get(part) ?? []);
     const tookS = (performance.now() - beganMs) / 1000;
-    return { kind: "switchyard-performance", beganAt, tookS, machine, rows: results, checks: checked };
+    return { kind: "switchyard-performance", beganAt, tookS, machine, rows: rows.map(of), checks: of(checks) };
   } finally {
     await bench.end();
     rmSync(folder, { recursive: true });
   }
 }
 
-async function resultsOf(rows: readonly Row[], bench: DockerBench): Promise<Result[]> {
-  const results: Result[] = [];
-  for (const row of rows) results.push(await resultOf(row, bench));
+/** Rows side by side, in turns; then, one after the other, those that are measured alone. */
+async function resultsOf(rows: readonly Row[], bench: DockerBench): Promise<ReadonlyMap<Row, Result>> {
+  const results = new Map<Row, Result>();
+  const measure = async (row: Row) => {
+    results.set(row, await bench.baton.hold(() => resultOf(row, bench)));
+  };
+  const settled = await Promise.allSettled(rows.filter(({ isAlone }) => !isAlone).map(measure));
+  for (const each of settled) if (each.status === "rejected") throw each.reason;
+  for (const row of rows.filter(({ isAlone }) => isAlone)) await measure(row);
   return results;
 }
 
@@ -144,10 +149,9 @@ async function resultsOf(rows: readonly Row[], bench: DockerBench): Promise<Resu
 async function resultOf(row: Row, bench: DockerBench): Promise<Result> {
   const { name, measure, aim, margin } = row;
   const about = { name, measure, aim, ...(margin !== undefined && { margin }) };
-  const beganMs = performance.now();
   try {
     const measured = await row.measured(bench);
-    bench.say(`${name}: ${measured.value.toFixed(2)}${aim.unit}, in ${seconds(beganMs)} s`);
+    bench.say(`${name}: ${measured.value.toFixed(2)}${aim.unit}`);
     return { ...about, measured };
   } catch (error) {
     bench.signal.throwIfAborted();
@@ -155,10 +159,6 @@ async function resultOf(row: Row, bench: DockerBench): Promise<Result> {
     bench.say(`${name}: ${failure}`);
     return { ...about, failure };
   }
-}
-
-function seconds(sinceMs: number): string {
-  return ((performance.now() - sinceMs) / 1000).toFixed(0);
 }
 
 try {

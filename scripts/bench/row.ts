@@ -11,6 +11,8 @@ export interface Row {
   readonly aim: Aim;
   /** What a short run must reach, wide of the aim since machines swing. A row without one is left out of short runs. */
   readonly margin?: number;
+  /** Measured when all others are done and their servers gone, in one piece. */
+  readonly isAlone?: true;
   measured(bench: Bench): Promise<Measured>;
 }
 
@@ -49,6 +51,13 @@ export interface Bench {
    * again.
    */
   load(server: Pick<Server, "address" | "pid">, flags: readonly string[]): Promise<Report>;
+  /**
+   * Between two turns, when so much of a row is done, 0 to 1: lets other rows measure, and resolves when it is this one's turn
+   * again.
+   */
+  giveWay(share: number): Promise<void>;
+  /** Waits for what another row measures, and lets it do so. */
+  aside<T>(result: Promise<T>): Promise<T>;
   /** Progress, on stderr. */
   say(text: string): void;
 }

@@ -7,17 +7,22 @@ export interface Turn<Figure = number> {
   readonly against: Figure;
 }
 
-/** Each turn measures every side; every other one the other way round, so that a machine which gets slower favours none. */
+/**
+ * Each turn measures every side; every other one the other way round, so that a machine which gets slower favours none. Between
+ * two turns other rows have theirs.
+ */
 export async function inTurns<Sides extends object>(
-  { rounds, signal }: Pick<Bench, "rounds" | "signal">,
+  bench: Pick<Bench, "signal" | "giveWay">,
+  count: number,
   sides: { readonly [Side in keyof Sides]: () => Promise<Sides[Side]> },
 ): Promise<readonly Sides[]> {
   const names = Object.keys(sides) as (keyof Sides)[];
   const turns: Sides[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let at = 0; at < count; at++) {
+    if (at > 0) await bench.giveWay(at / count);
     const turn: Partial<Sides> = {};
-    for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      signal.throwIfAborted();
+    for (const name of at % 2 === 0 ? names : names.toReversed()) {
+      bench.signal.throwIfAborted();
       turn[name] = await sides[name]();
     }
     turns.push(turn as Sides);
@@ -25,7 +30,7 @@ export async function inTurns<Sides extends object>(
   return turns;
 }
 
-/** One turn made of each `perRound` in succession: the means of their sides. For what swings from one turn to the next. */
+/** One turn made of each `perRound` that follow each other: the means of their sides. For what swings from one turn to the next. */
 export function meanTurns(turns: readonly Turn[], perRound: number): readonly Turn[] {
   return Array.from({ length: turns.length / perRound }, (_, round) => {
     const its = turns.slice(round * perRound, (round + 1) * perRound);

@@ -1,10 +1,11 @@
 // What a trainer feels: 64 agents that think for a second, mostly run short commands, and now and then a long one. A round must be
 // longer than the longest command, so there are few. How often that one is drawn moves a run's calls per second by several per
 // cent; the share of the ideal is therefore made of what calls took beyond their commands, which no luck of the draw moves.
+import type { Report } from "../../../src/load/report.js";
 import { agentFlags, agentsOnReference, CYCLE_MS, IDEAL_RATE, overheadMs } from "../agents.js";
 import { mean, median } from "../figures.js";
 import type { Row } from "../row.js";
-import { milliseconds, perSecond } from "../turns.js";
+import { inTurns, milliseconds, perSecond } from "../turns.js";
 
 const ROUNDS_MAX = 3;
 const COUNTED_S = 12;
@@ -18,12 +19,11 @@ export const row: Row = {
   aim: { unit: "", atLeast: 0.98 },
   async measured(bench) {
     const server = await bench.server();
-    const [overheads, rates]: [number[], number[]] = [[], []];
-    for (let round = 0; round < Math.min(bench.rounds, ROUNDS_MAX); round++) {
-      const { total } = await bench.load(server, agentFlags(WARM_UP_S, COUNTED_S));
-      overheads.push(overheadMs(total));
-      rates.push(total.rate);
-    }
+    const turns = await inTurns<{ readonly ours: Report }>(bench, Math.min(bench.rounds, ROUNDS_MAX), {
+      ours: () => bench.load(server, agentFlags(WARM_UP_S, COUNTED_S)),
+    });
+    const overheads = turns.map(({ ours }) => overheadMs(ours.total));
+    const rates = turns.map(({ ours }) => ours.total.rate);
     const reference = await agentsOnReference(bench);
     const rounds = overheads.map((ms) => CYCLE_MS / (CYCLE_MS + ms));
     return {

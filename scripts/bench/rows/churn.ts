@@ -21,7 +21,7 @@ export const row: Row = {
     const churn = ["--churn", "--streams", String(STREAMS), "--warm-up", "1s", "--duration", `${COUNTED_S}s`];
     await bench.load(server, ["--churn", "--streams", String(STREAMS), "--warm-up", "6s", "--duration", "1s"]);
     const rates: number[][] = AT_ONCE.map(() => []);
-    const turns = await inTurns(bench, {
+    const turns = await inTurns(bench, bench.rounds, {
       ours: async () => (await bench.load(server, churn)).total.rate,
       against: async () => {
         for (const [at, workers] of AT_ONCE.entries()) {

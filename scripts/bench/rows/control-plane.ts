@@ -26,10 +26,10 @@ export const row: Row = {
         bench.load(target, ["--streams", `${STREAMS}`, "--warm-up", "1s", "--duration", `${seconds}s`]);
       await under(server, WARM_UP_S);
       await under(echo, WARM_UP_S);
-      const turns = await inTurns<Turn<Report>>(
-        { rounds: bench.rounds * TURNS, signal: bench.signal },
-        { ours: () => under(server, COUNTED_S), against: () => under(echo, COUNTED_S) },
-      );
+      const turns = await inTurns<Turn<Report>>(bench, bench.rounds * TURNS, {
+        ours: () => under(server, COUNTED_S),
+        against: () => under(echo, COUNTED_S),
+      });
       const rates = turns.map(({ ours, against }) => ({ ours: ours.total.rate, against: against.total.rate }));
       const cpu = (side: keyof Turn, of: "server" | "client") =>
         `${median(turns.map((each) => each[side].cpuPerResultUs[of] ?? Number.NaN)).toFixed(0)} µs`;

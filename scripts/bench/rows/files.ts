@@ -55,19 +55,16 @@ async function measure(bench: Bench): Promise<readonly Turn<Times>[]> {
 }
 
 async function measureAgainst(bench: Bench, reference: Reference): Promise<readonly Turn<Times>[]> {
-  const { rounds, seconds, signal } = bench;
+  const { rounds, seconds } = bench;
   const agent = await LoneAgent.start(bench, MIX);
   try {
     const driven = { trajectories: 1, warmUpMs: 0, countedMs: seconds * 1_000, mix: REFERENCE_MIX };
-    return await inTurns<Turn<Times>>(
-      { rounds: rounds * TURNS, signal },
-      {
-        ours: async () => (await agent.times(seconds)).map(({ latency }) => latency),
-        against: async () => (await drive(reference, driven)).latencies.map(median),
-      },
-    );
+    return await inTurns<Turn<Times>>(bench, rounds * TURNS, {
+      ours: async () => (await agent.times(seconds)).map(({ latency }) => latency),
+      against: async () => (await drive(reference, driven)).latencies.map(median),
+    });
   } finally {
-    await agent.stop();
+    agent.stop();
   }
 }
 

@@ -4,6 +4,7 @@ import type { Report } from "../../../src/load/report.js";
 import { median } from "../figures.js";
 import type { Row } from "../row.js";
 import { startNullService } from "../start-null-service.js";
+import { inTurns } from "../turns.js";
 
 const [FEW, MANY] = [16, 4096];
 /** Longer than usual: 4,096 streams are not even in the first. */
@@ -18,8 +19,10 @@ export const row: Row = {
     try {
       const at = (streams: number) => bench.load(server, ["--streams", `${streams}`, ...COUNTED]);
       await at(FEW);
-      const rounds: { readonly many: Report; readonly few: Report }[] = [];
-      for (let round = 0; round < bench.rounds; round++) rounds.push({ many: await at(MANY), few: await at(FEW) });
+      const rounds = await inTurns<{ readonly many: Report; readonly few: Report }>(bench, bench.rounds, {
+        many: () => at(MANY),
+        few: () => at(FEW),
+      });
       const cpu = ({ cpuPerResultUs }: Report) => cpuPerResultUs.server ?? Number.NaN;
       const ratios = rounds.map(({ many, few }) => cpu(many) / cpu(few));
       const text = (side: "many" | "few", of: (report: Report) => number, unit: string) =>

@@ -22,10 +22,10 @@ export const row: Row = {
     const server = await bench.server();
     const flags = ["--streams", String(SHORT), "--timeout", `${TIMEOUT_S}s`, ...COUNTED];
     const p99 = async () => (await bench.load(server, flags)).total.latency.p99;
-    const turns = await inTurns<Turn>(
-      { rounds: bench.rounds * TURNS, signal: bench.signal },
-      { ours: () => besideSleepers(server.address, bench, p99), against: p99 },
-    );
+    const turns = await inTurns<Turn>(bench, bench.rounds * TURNS, {
+      ours: () => besideSleepers(server.address, bench, p99),
+      against: p99,
+    });
     return comparison(meanTurns(turns, TURNS), ({ ours, against }) => ours / against, milliseconds);
   },
 };

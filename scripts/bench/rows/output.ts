@@ -22,13 +22,10 @@ export const row: Row = {
     const flags = ["--streams", "1", "--stream-output", "--mix", `1:output:${mib}MiB`, "--warm-up", "0s"];
     const mbPerS = (ms: number) => (mib * 1.048576) / (ms / 1000);
     try {
-      const turns = await inTurns<Turn>(
-        { rounds: bench.rounds * TURNS, signal: bench.signal },
-        {
-          ours: async () => mbPerS((await bench.load(server, [...flags, ...bench.duration])).total.latency.p50),
-          against: async () => mbPerS((await rival.load(bench, 1, command)).p50Ms),
-        },
-      );
+      const turns = await inTurns<Turn>(bench, bench.rounds * TURNS, {
+        ours: async () => mbPerS((await bench.load(server, [...flags, ...bench.duration])).total.latency.p50),
+        against: async () => mbPerS((await rival.load(bench, 1, command)).p50Ms),
+      });
       return comparison(
         meanTurns(turns, TURNS),
         ({ ours, against }) => ours / against,

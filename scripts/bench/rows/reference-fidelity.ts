@@ -35,6 +35,7 @@ export const row: Row = {
   name: "reference-fidelity",
   measure: "the reference's algorithm here, against what was measured of the original: the figure that is most off",
   aim: { unit: "", atMost: OFF_MAX },
+  isAlone: true,
   async measured(bench) {
     const figures: Figure[] = [];
     for (const part of [sandboxed, agents, unsandboxed, oneContainer]) figures.push(...(await part(bench)));

@@ -15,6 +15,7 @@ export const row: Row = {
   measure: `memory of an idle slot, with the kernel's part, of ${SLOTS} in a container`,
   aim: { unit: " MB", atMost: 4 },
   margin: 12,
+  isAlone: true,
   async measured(bench) {
     const instance = `bench-memory-${process.pid}`;
     const server = await bench.startServer({ instance });

@@ -25,6 +25,7 @@ export const row: Row = {
   measure: "memory of an idle stream, with the kernel's part",
   aim: { unit: " KiB", atMost: 25 },
   margin: 75,
+  isAlone: true,
   async measured(bench) {
     const value = await idleStreamKib(bench);
     return { value, rounds: [value], ours: `${value.toFixed(1)} KiB`, against: "" };

@@ -28,6 +28,7 @@ export const row: Row = {
   name: "thousand-slots",
   measure: "1,000 trajectories alive at once in 1,000 slots, each running calls: calls that succeed",
   aim: { unit: "", atLeast: 1 },
+  isAlone: true,
   async measured(bench) {
     const instance = `bench-thousand-${process.pid}`;
     const server = await bench.startServer({ instance, shutdown: { grace_s: 1 }, pools: { default: POOL } });
