@@ -37,6 +37,7 @@ export class DockerBench implements Bench {
   readonly baton = new Baton();
   readonly #addresses = new Set<string>();
   #files = 0;
+  #tenthsSaid = 0;
 
   constructor({ rounds, seconds, folder, signal }: BenchSettings) {
     this.rounds = rounds;
@@ -80,8 +81,12 @@ export class DockerBench implements Bench {
     throw new Error(`no call began in the counted time: bench ${flags.join(" ")}`);
   }
 
-  giveWay(share: number): Promise<void> {
-    return this.baton.giveWay(share);
+  async giveWay(share: number): Promise<void> {
+    await this.baton.giveWay(share);
+    // Whose turn it is has least behind it: so far is everybody.
+    const tenths = Math.floor(share * 10);
+    if (tenths > this.#tenthsSaid) this.say(`${tenths * 10}% of the turns`);
+    this.#tenthsSaid = Math.max(tenths, this.#tenthsSaid);
   }
 
   aside<T>(result: Promise<T>): Promise<T> {
