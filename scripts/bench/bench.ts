@@ -1,4 +1,4 @@
-// What the rows of `npm run bench` measure with: servers, and loads from processes of their own.
+// What the rows of `npm run bench` measure with: servers, loads from processes of their own, and whose turn it is.
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -33,8 +33,8 @@ export class DockerBench implements Bench {
   readonly seconds: number;
   readonly folder: string;
   readonly signal: AbortSignal;
+  readonly #baton = new Baton();
   #server: Promise<Server> | undefined;
-  readonly baton = new Baton();
   readonly #addresses = new Set<string>();
   #files = 0;
   #tenthsSaid = 0;
@@ -81,8 +81,13 @@ export class DockerBench implements Bench {
     throw new Error(`no call began in the counted time: bench ${flags.join(" ")}`);
   }
 
+  /** `work`, a row's, while no other measures but for when it gives way. */
+  hold<T>(work: () => Promise<T>): Promise<T> {
+    return this.#baton.hold(work);
+  }
+
   async giveWay(share: number): Promise<void> {
-    await this.baton.giveWay(share);
+    await this.#baton.giveWay(share);
     // Whose turn it is has least behind it: so far is everybody.
     const tenths = Math.floor(share * 10);
     if (tenths > this.#tenthsSaid) this.say(`${tenths * 10}% of the turns`);
@@ -90,7 +95,7 @@ export class DockerBench implements Bench {
   }
 
   aside<T>(result: Promise<T>): Promise<T> {
-    return this.baton.aside(result);
+    return this.#baton.aside(result);
   }
 
   say(text: string): void {

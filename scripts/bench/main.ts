@@ -137,7 +137,7 @@ async function measuredRun({ rows, checks }: Wanted, short: boolean): Promise<Ru
 async function resultsOf(rows: readonly Row[], bench: DockerBench): Promise<ReadonlyMap<Row, Result>> {
   const results = new Map<Row, Result>();
   const measure = async (row: Row) => {
-    results.set(row, await bench.baton.hold(() => resultOf(row, bench)));
+    results.set(row, await bench.hold(() => resultOf(row, bench)));
   };
   const settled = await Promise.allSettled(rows.filter(({ isAlone }) => !isAlone).map(measure));
   for (const each of settled) if (each.status === "rejected") throw each.reason;

@@ -11,7 +11,7 @@ export interface Row {
   readonly aim: Aim;
   /** What a short run must reach, wide of the aim since machines swing. A row without one is left out of short runs. */
   readonly margin?: number;
-  /** Measured when all others are done and their servers gone, in one piece. */
+  /** Measured in one piece, when the rows that share the run have ended what they started; the shared server stays. */
   readonly isAlone?: true;
   measured(bench: Bench): Promise<Measured>;
 }
