@@ -29,7 +29,8 @@ export const RESPONSE_BYTES_MAX = 1024 * 1024;
 /** Ids that `opened.known` names at most: 128 characters each, they fill half a message. */
 const KNOWN_MAX = 4000;
 const TEXT_BYTES_MAX = 64 * 1024;
-const KEPT_BYTES_MAX = 64 * 1024;
+/** More than a result has whose output is at the default bound, of 50,000 characters. */
+const KEPT_BYTES_MAX = 256 * 1024;
 
 /** Tags of length-delimited fields: RunTrajectoryResponse.output and .result, ToolResult.metadata, Output.data. */
 const [FRAME_OUTPUT, FRAME_RESULT] = [(2 << 3) | 2, (3 << 3) | 2];
@@ -86,7 +87,7 @@ function encodeWith(write: (writer: BinaryWriter) => BinaryWriter): Uint8Array {
 
 export function encodeExecuteResponse(uniqId: string, outcome: Outcome): Uint8Array {
   const result = toolResult(uniqId, outcome);
-  const bytes = ExecuteResponse.encode({ result }).finish();
+  const bytes = encodeWith((writer) => ExecuteResponse.encode({ result }, writer));
   if (bytes.length <= RESPONSE_BYTES_MAX) return bytes;
   return ExecuteResponse.encode({ result: fittedResult(result) }).finish();
 }

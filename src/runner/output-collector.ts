@@ -3,13 +3,14 @@
 
 /** UTF-8 needs at most so many bytes for one character. */
 const BYTES_PER_CHAR = 4;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export class OutputCollector {
   readonly #headMax: number;
   readonly #head: Buffer[] = [];
   #headBytes = 0;
   /** A ring, made when the head is full: chunks that were kept themselves would be garbage by the gigabyte. */
-  #tail: Buffer = Buffer.alloc(0);
+  #tail: Buffer = NOTHING;
   #tailEnd = 0;
   #tailBytes = 0;
   #bytes = 0;
@@ -43,16 +44,20 @@ export class OutputCollector {
     this.#tailBytes = Math.min(this.#tailBytes + chunk.length, this.#headMax);
   }
 
-  /** What was kept. `missing` bytes lie between head and tail; with none missing the tail is empty. */
+  /** What was kept, good until more is taken in. `missing` bytes lie between head and tail; with none missing the tail is empty. */
   kept(): { head: Buffer; tail: Buffer; missing: number } {
-    const head = Buffer.concat(this.#head);
     const isFull = this.#tailBytes === this.#headMax;
     const tail = isFull
-      ? Buffer.concat([this.#tail.subarray(this.#tailEnd), this.#tail.subarray(0, this.#tailEnd)])
-      : this.#tail.subarray(0, this.#tailBytes);
-    const missing = this.#bytes - head.length - tail.length;
-    return missing === 0
-      ? { head: Buffer.concat([head, tail]), tail: Buffer.alloc(0), missing }
-      : { head, tail, missing };
+      ? [this.#tail.subarray(this.#tailEnd), this.#tail.subarray(0, this.#tailEnd)]
+      : [this.#tail.subarray(0, this.#tailBytes)];
+    const missing = this.#bytes - this.#headBytes - this.#tailBytes;
+    if (missing === 0) return { head: joined([...this.#head, ...tail]), tail: NOTHING, missing };
+    return { head: joined(this.#head), tail: joined(tail), missing };
   }
+}
+
+/** Not copied where it is in one piece. */
+function joined(pieces: readonly Buffer[]): Buffer {
+  const [piece = NOTHING, ...more] = pieces.filter(({ length }) => length > 0);
+  return more.length === 0 ? piece : Buffer.concat([piece, ...more]);
 }

@@ -11,7 +11,7 @@ export function outputText(stdout: OutputCollector, stderr: OutputCollector, cha
   const err = keepEnds(stderr, charsMax);
   const out = keepEnds(stdout, charsMax);
   const whole = join(out.text, err.text);
-  if (characters(whole) <= charsMax) return { text: whole, truncated: out.truncated || err.truncated };
+  if (hasAtMost(whole, charsMax)) return { text: whole, truncated: out.truncated || err.truncated };
   // Both are there and too long together: stderr may take half, or what stdout leaves.
   const errShare = Math.max(Math.floor(charsMax / 2), charsMax - characters(out.text) - JOINT.length);
   const errCut = keepEnds(stderr, Math.min(errShare, charsMax));
@@ -33,7 +33,8 @@ function join(out: string, err: string): string {
 /** The channel's text, cut in the middle to at most `charsMax` characters with a note of how many bytes are missing. */
 function keepEnds(channel: OutputCollector, charsMax: number): Text {
   const { head, tail, missing } = channel.kept();
-  if (missing === 0 && countChars(head) <= charsMax) return { text: decode(head), truncated: false };
+  const isWhole = missing === 0 && (head.length <= charsMax || countChars(head) <= charsMax);
+  if (isWhole) return { text: decode(head), truncated: false };
   const note = (bytes: number) => `\n[... ${bytes} bytes missing ...]\n`;
   const room = charsMax - note(channel.bytes).length;
   if (room <= 0) return { text: note(channel.bytes).trim().slice(0, charsMax), truncated: true };
@@ -46,6 +47,11 @@ function keepEnds(channel: OutputCollector, charsMax: number): Text {
 
 function decode(bytes: Buffer): string {
   return bytes.toString("utf8");
+}
+
+/** Few texts are so long that their characters have to be counted. */
+function hasAtMost(text: string, charsMax: number): boolean {
+  return text.length <= charsMax || characters(text) <= charsMax;
 }
 
 function characters(text: string): number {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Output, RunnerFrame } from "../../src/gen/switchyard/runner/v1/runner.js";
+import { CallFinished, Output, RunnerFrame } from "../../src/gen/switchyard/runner/v1/runner.js";
 import { encodeFrame, FrameReader } from "../../src/link/frames.js";
 import { decodeRunnerFrame, encodeRunnerFrame } from "../../src/link/output-frame.js";
 
@@ -24,9 +24,30 @@ test("a frame whose fields are all at their defaults is one of output still", ()
   assert.deepEqual(roundTrip({ frame: { $case: "output", value } }), { frame: { $case: "output", value } });
 });
 
+for (const size of [0, 128, 16_384, 65_536]) {
+  test(`the end of a call with ${size} characters of output is read as it was written`, () => {
+    const output = "é".repeat(size);
+    const rest = { exitCode: 3, outputBytes: 2n ** 40n, truncated: true, execMs: 1.5, fileSize: 0n, slot: 9 };
+    const value = CallFinished.fromPartial({ uniqId: "u-1", status: "NONZERO_EXIT", output, error: "e", ...rest });
+    assert.deepEqual(roundTrip({ frame: { $case: "callFinished", value } }), {
+      frame: { $case: "callFinished", value },
+    });
+  });
+}
+
 test("other frames are encoded as generated code does", () => {
   const frame: RunnerFrame = { frame: { $case: "pong", value: { seq: 7n } } };
   assert.deepEqual(encodeRunnerFrame(frame), RunnerFrame.encode(frame).finish());
+});
+
+test("a frame that cannot be encoded, or is large, leaves nothing behind in the next", () => {
+  const pong: RunnerFrame = { frame: { $case: "pong", value: { seq: 7n } } };
+  const unable = CallFinished.fromPartial({ uniqId: "u-1", output: "x".repeat(100_000), slot: -1 });
+  const large = CallFinished.fromPartial({ uniqId: "u-2", output: "x".repeat(1_000_000) });
+  assert.throws(() => encodeRunnerFrame({ frame: { $case: "callFinished", value: unable } }));
+  assert.deepEqual(encodeRunnerFrame(pong), RunnerFrame.encode(pong).finish());
+  encodeRunnerFrame({ frame: { $case: "callFinished", value: large } });
+  assert.deepEqual(encodeRunnerFrame(pong), RunnerFrame.encode(pong).finish());
 });
 
 /** What `decode` makes of the bytes, or that it throws. */
