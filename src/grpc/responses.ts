@@ -29,7 +29,7 @@ export const RESPONSE_BYTES_MAX = 1024 * 1024;
 /** Ids that `opened.known` names at most: 128 characters each, they fill half a message. */
 const KNOWN_MAX = 4000;
 const TEXT_BYTES_MAX = 64 * 1024;
-/** More than a result has whose output is at the default bound, of 50,000 characters. */
+/** A result whose output is at the default bound, 50,000 characters, takes less. Its writer takes up to four times as much. */
 const KEPT_BYTES_MAX = 256 * 1024;
 
 /** Tags of length-delimited fields: RunTrajectoryResponse.output and .result, ToolResult.metadata, Output.data. */

@@ -15,7 +15,7 @@ const FIELDS_BEFORE: ReadonlySet<number> = new Set([
   (4 << 3) | WireType.Varint,
   (5 << 3) | WireType.Varint,
 ]);
-/** More than a result has whose output is at the default bound, of 50,000 characters. */
+/** A result whose output is at the default bound, 50,000 characters, takes less. Its writer takes up to four times as much. */
 const KEPT_BYTES_MAX = 256 * 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
 

@@ -48,3 +48,14 @@ test("a result of exactly a message's size is not cut, one of a byte more is", (
   assert.equal(decoded(whole).truncated, false);
   assert.equal(decoded(encoded(okOutcome("a".repeat(1_000_001 + room)))).truncated, true);
 });
+
+test("a result stays what it is while the next ones are encoded", () => {
+  const outputs = ["first", "second", "third"];
+  const frames = outputs.map((output) =>
+    encodeFrame({ kind: "result", uniqId: "u-1", outcome: okOutcome(output) }, announcement),
+  );
+  assert.deepEqual(
+    frames.map((frame) => decoded(Buffer.from(serialized(frame))).output),
+    outputs,
+  );
+});

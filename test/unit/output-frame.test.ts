@@ -50,6 +50,17 @@ test("a frame that cannot be encoded, or is large, leaves nothing behind in the 
   assert.deepEqual(encodeRunnerFrame(pong), RunnerFrame.encode(pong).finish());
 });
 
+test("a frame stays what it is while the next ones are encoded", () => {
+  const frames = ["first", "second", "third"].map((output): RunnerFrame => {
+    return { frame: { $case: "callFinished", value: CallFinished.fromPartial({ uniqId: "u", output }) } };
+  });
+  const encoded = frames.map((frame) => encodeRunnerFrame(frame));
+  assert.deepEqual(
+    encoded,
+    frames.map((frame) => RunnerFrame.encode(frame).finish()),
+  );
+});
+
 /** What `decode` makes of the bytes, or that it throws. */
 function madeOf(decode: (bytes: Uint8Array) => RunnerFrame, bytes: Uint8Array): RunnerFrame | "thrown" {
   try {
