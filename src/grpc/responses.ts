@@ -1,6 +1,7 @@
 // From the core to the wire: encodes what clients get. Invariant: a response message is at most RESPONSE_BYTES_MAX,
 // every string in it is well-formed, and encoding never throws, because a message that fails kills its whole stream.
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { encoderWith } from "../core/kept-writer.js";
 import { type CallStatus, FAULT_OF, type Fault, isSuccess, type Outcome } from "../core/outcome.js";
 import type { OutputChannel, OutputPiece } from "../core/output.js";
 import {
@@ -29,14 +30,13 @@ export const RESPONSE_BYTES_MAX = 1024 * 1024;
 /** Ids that `opened.known` names at most: 128 characters each, they fill half a message. */
 const KNOWN_MAX = 4000;
 const TEXT_BYTES_MAX = 64 * 1024;
-/** A result whose output is at the default bound, 50,000 characters, takes less. Its writer takes up to four times as much. */
-const KEPT_BYTES_MAX = 256 * 1024;
 
 /** Tags of length-delimited fields: RunTrajectoryResponse.output and .result, ToolResult.metadata, Output.data. */
 const [FRAME_OUTPUT, FRAME_RESULT] = [(2 << 3) | 2, (3 << 3) | 2];
 const RESULT_METADATA = (5 << 3) | 2;
 const OUTPUT_DATA = (4 << 3) | 2;
 const NOTHING: Buffer = Buffer.alloc(0);
+const encodeWith = encoderWith(() => new BinaryWriter());
 
 /** What the server says of itself in `opened`. */
 export interface Announcement {
@@ -69,20 +69,6 @@ function encodeResult(uniqId: string, outcome: Outcome): Encoded {
   if (bytes.length <= RESPONSE_BYTES_MAX) return bytes;
   const value = fittedResult(toolResult(uniqId, outcome));
   return RunTrajectoryResponse.encode({ frame: { $case: "result", value } }).finish();
-}
-
-/** Of all frames, as a new one begins small and grows by copying. What it has written is copied out of it. */
-let keptWriter = new BinaryWriter();
-
-function encodeWith(write: (writer: BinaryWriter) => BinaryWriter): Uint8Array {
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = write(keptWriter).finish();
-    return bytes;
-  } finally {
-    // After a failure it holds half a message, after a large one too much memory.
-    if (bytes === undefined || bytes.length > KEPT_BYTES_MAX) keptWriter = new BinaryWriter();
-  }
 }
 
 export function encodeExecuteResponse(uniqId: string, outcome: Outcome): Uint8Array {

@@ -1,7 +1,8 @@
-// A frame of output, encoded in parts and decoded in place: its bytes are copied once, into the frame, where generated code would
-// copy them for each message that they are in, and again where they arrive. Invariant: any bytes decode to what generated code
-// makes of them.
+// Frames of a runner. One of output is encoded in parts and decoded in place: its bytes are copied once, into the frame, where
+// generated code would copy them for each message that they are in, and again where they arrive.
+// Invariant: any bytes decode to what generated code makes of them.
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { encoderWith } from "../core/kept-writer.js";
 import { Output, RunnerFrame } from "../gen/switchyard/runner/v1/runner.js";
 
 /** Tags of length-delimited fields: RunnerFrame.output, Output.data. */
@@ -15,33 +16,18 @@ const FIELDS_BEFORE: ReadonlySet<number> = new Set([
   (4 << 3) | WireType.Varint,
   (5 << 3) | WireType.Varint,
 ]);
-/** A result whose output is at the default bound, 50,000 characters, takes less. Its writer takes up to four times as much. */
-const KEPT_BYTES_MAX = 256 * 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
+const encodeWith = encoderWith(() => new BinaryWriter());
 
 /** Any frame of a runner. */
 export function encodeRunnerFrame(message: RunnerFrame): Uint8Array | readonly Uint8Array[] {
   const { frame } = message;
-  if (frame?.$case !== "output") return encodeWhole(message);
+  if (frame?.$case !== "output") return encodeWith((writer) => RunnerFrame.encode(message, writer));
   const { data } = frame.value;
   const fields = Output.encode({ ...frame.value, data: NOTHING }).finish();
   const dataHead = new BinaryWriter().uint32(OUTPUT_DATA).uint32(data.length).finish();
   const length = fields.length + dataHead.length + data.length;
   return [new BinaryWriter().uint32(FRAME_OUTPUT).uint32(length).raw(fields).raw(dataHead).finish(), data];
-}
-
-/** Of all frames, as a new one begins small and grows by copying. What it has written is copied out of it. */
-let keptWriter = new BinaryWriter();
-
-function encodeWhole(message: RunnerFrame): Uint8Array {
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = RunnerFrame.encode(message, keptWriter).finish();
-    return bytes;
-  } finally {
-    // After a failure it holds half a frame, after a large one too much memory.
-    if (bytes === undefined || bytes.length > KEPT_BYTES_MAX) keptWriter = new BinaryWriter();
-  }
 }
 
 /** Any frame of a runner; throws for bytes that are none. */

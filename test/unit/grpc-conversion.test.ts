@@ -4,9 +4,8 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { Call } from "../../src/core/call.js";
 import { SwitchyardError } from "../../src/core/errors.js";
 import { ownValue } from "../../src/core/json.js";
-import { type CallStatus as CoreStatus, FAULT_OF } from "../../src/core/outcome.js";
 import type { Duration } from "../../src/gen/google/protobuf/duration.js";
-import { CallStatus, Fault, ToolCall, type ToolResult } from "../../src/gen/switchyard/v1/call.js";
+import { Fault, ToolCall } from "../../src/gen/switchyard/v1/call.js";
 import { ExecuteRequest, ReleaseTrajectoryRequest } from "../../src/gen/switchyard/v1/tool_executor_service.js";
 import { Open, RunTrajectoryRequest, RunTrajectoryResponse } from "../../src/gen/switchyard/v1/trajectory.js";
 import { decodeExecute, decodeFrame, decodeRelease } from "../../src/grpc/conversion.js";
@@ -14,7 +13,6 @@ import { durationOfMs, secondsOf } from "../../src/grpc/duration.js";
 import { encodeFrame, RESPONSE_BYTES_MAX, type ServerFrame } from "../../src/grpc/responses.js";
 import { headOf, serialized, tailOf } from "../../src/grpc/wire.js";
 import { announcement } from "../support/grpc-service.js";
-import { okOutcome } from "../support/outcomes.js";
 
 function openFrame(open: Partial<Open>): Uint8Array {
   const value = Open.fromPartial({ trajectoryId: "t", ...open });
@@ -40,13 +38,6 @@ function badCall(call: Partial<ToolCall>): { uniqId: string; reason: string; mes
 
 function refused(reason: string, text: RegExp): (error: unknown) => boolean {
   return (error) => error instanceof SwitchyardError && error.reason === reason && text.test(error.message);
-}
-
-function resultOf(frame: ServerFrame): { result: ToolResult; bytes: number } {
-  const bytes = serialized(encodeFrame(frame, announcement));
-  const { frame: decoded } = RunTrajectoryResponse.decode(bytes);
-  if (decoded?.$case !== "result") return assert.fail();
-  return { result: decoded.value, bytes: bytes.length };
 }
 
 /** A message whose field `number` holds these bytes. */
@@ -251,66 +242,6 @@ test("a release names a trajectory or a group", () => {
   assert.throws(() => decodeRelease(encode(undefined)), refused("INVALID_FIELD", /target is missing/));
 });
 
-test("success and fault follow from the status", () => {
-  for (const status of Object.keys(FAULT_OF).filter((key): key is CoreStatus => key in FAULT_OF)) {
-    const { result } = resultOf({ kind: "result", uniqId: "u", outcome: { ...okOutcome(), status } });
-    assert.equal(result.success, status === "OK");
-    assert.equal(result.status, CallStatus[`CALL_STATUS_${status}`]);
-    assert.equal(result.fault, Fault[`FAULT_${FAULT_OF[status]}`]);
-  }
-});
-
-test("a result carries every field of its outcome", () => {
-  const outcome = {
-    ...okOutcome("out"),
-    exitCode: -3,
-    signal: "SIGSEGV",
-    outputBytes: 2 ** 40,
-    truncated: true,
-    queueMs: 1500,
-    execMs: 0.25,
-    slotGeneration: 2,
-    metadata: { a: [1, { b: "c" }] },
-  };
-  const { result } = resultOf({ kind: "result", uniqId: "u", outcome });
-  assert.deepEqual(result, {
-    uniqId: "u",
-    success: true,
-    output: "out",
-    error: "",
-    metadata: { a: [1, { b: "c" }] },
-    status: CallStatus.CALL_STATUS_OK,
-    fault: Fault.FAULT_NONE,
-    exitCode: -3,
-    signal: "SIGSEGV",
-    outputBytesTotal: 1_099_511_627_776n,
-    truncated: true,
-    queueTime: { seconds: 1n, nanos: 500_000_000 },
-    execTime: { seconds: 0n, nanos: 250_000 },
-    slotGeneration: 2,
-  });
-});
-
-test("nothing in an outcome makes encoding fail", () => {
-  let deep: { [key: string]: unknown } = {};
-  for (let level = 0; level < 2000; level += 1) deep = { deep };
-  const outcome = {
-    ...okOutcome("lone \ud800 surrogate"),
-    error: "\udfff",
-    metadata: JSON.parse(JSON.stringify({ "k\ud800": "v\ud800", deep })),
-    exitCode: 2 ** 31,
-    outputBytes: Number.NaN,
-    queueMs: -1,
-    execMs: Number.POSITIVE_INFINITY,
-    slotGeneration: -1,
-  };
-  const { result } = resultOf({ kind: "result", uniqId: "u", outcome });
-  assert.equal(result.output, "lone \ufffd surrogate");
-  assert.equal(result.error, "\ufffd");
-  assert.equal(result.metadata?.["k\ufffd"], "v\ufffd");
-  assert.equal(result.slotGeneration, 0);
-});
-
 test("a rejected call's INVALID is the client's fault", () => {
   const fault = (status: "INVALID" | "NOT_STARTED") => {
     const bytes = serialized(encodeFrame({ kind: "rejected", uniqId: "u", status, error: "e" }, announcement));
@@ -319,28 +250,6 @@ test("a rejected call's INVALID is the client's fault", () => {
   };
   assert.equal(fault("INVALID"), Fault.FAULT_CLIENT);
   assert.equal(fault("NOT_STARTED"), Fault.FAULT_INFRASTRUCTURE);
-});
-
-test("a result over 1 MiB is cut and says where", () => {
-  const metadata = { exit_code: 1, huge: "m".repeat(3_000_000) };
-  const outcome = { ...okOutcome(`A${"é".repeat(2_000_000)}Z`), error: "e".repeat(2_000_000), metadata };
-  const { result, bytes } = resultOf({ kind: "result", uniqId: "u", outcome });
-  assert.ok(bytes <= RESPONSE_BYTES_MAX && bytes > RESPONSE_BYTES_MAX / 2, `${bytes} bytes`);
-  assert.equal(result.truncated, true);
-  assert.match(result.output, /^Aé+\n\[\d+ bytes truncated\]\né+Z$/);
-  assert.match(result.error, /^e+ \[truncated\]$/);
-  assert.deepEqual(result.metadata, { exit_code: 1, error_truncated: true, metadata_truncated: true });
-});
-
-test("a huge error alone leaves the output whole", () => {
-  const { result } = resultOf({
-    kind: "result",
-    uniqId: "u",
-    outcome: { ...okOutcome("out"), error: "e".repeat(2e6) },
-  });
-  assert.equal(result.output, "out");
-  assert.equal(result.truncated, false);
-  assert.deepEqual(result.metadata, { error_truncated: true });
 });
 
 test("opened with more known calls than fit says so", () => {
