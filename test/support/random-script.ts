@@ -17,6 +17,8 @@ const WORDS = [
   "-n",
 ];
 const NAMES = ["alpha", "beta", "gamma"];
+/** As printf reads it. */
+const NUL = "\\000";
 const SIGNALS = ["TERM", "HUP", "USR1", "KILL", "INT"];
 
 export interface ScriptOptions {
@@ -54,13 +56,18 @@ function word(random: Random): string {
   ])();
 }
 
+function noText(random: Random): string {
+  return `printf '\\x${random.whole(128, 255).toString(16)}${NUL}end'`;
+}
+
 function simple(random: Random): string {
   const name = random.pick(NAMES);
   return random.pick([
     () => `echo ${word(random)} ${word(random)}`,
     () => `printf '%s|' ${word(random)} ${word(random)}`,
     () => `echo ${word(random)} >&2`,
-    () => `printf '\\x${random.whole(128, 255).toString(16)}\\000end'`,
+    () => noText(random),
+    () => `echo "sub: $(${noText(random)})"`,
     () => `${name}=${word(random)}`,
     () => `${name}+=${word(random)}`,
     () => `unset ${name}`,
@@ -84,7 +91,8 @@ function statement(random: Random, depth: number): string {
     () => `( ${inner()}\nexit ${random.whole(0, 255)} )`,
     () => `{ ${inner()}\n} 2>&1`,
     () => `{ ${inner()}\n} | cat`,
-    () => `echo "sub: $(${inner()}\n)"`,
+    // Bash warns of a NUL there when it reads it, before or after what the command itself writes to stderr.
+    () => `echo "sub: $(${inner().replaceAll(NUL, "")}\n)"`,
     () => `${name}() { ${inner()}\nreturn ${random.whole(0, 9)}; }\n${name}`,
     () => `for ${name} in 1 ${word(random)}; do ${inner()}\ndone`,
     () => `if ${inner()}\nthen ${inner()}\nelse ${inner()}\nfi`,
